@@ -1,0 +1,21 @@
+# Libraries, all from the distribution's packages (the list is in ./run).
+find_package(Threads REQUIRED)
+find_package(absl REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(LibLZMA REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(HDF5 REQUIRED COMPONENTS C)
+find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(CLI11 REQUIRED)
+find_library(RB_HWY_LIBRARY hwy REQUIRED)
+find_path(RB_HWY_INCLUDE hwy/highway.h REQUIRED)
+add_library(rb_hwy INTERFACE)
+target_include_directories(rb_hwy SYSTEM INTERFACE ${RB_HWY_INCLUDE})
+target_link_libraries(rb_hwy INTERFACE ${RB_HWY_LIBRARY})
+# 128-bit x86 targets are left out: scalar, AVX2 and AVX-512 are built, tested and dispatched at run time.
+target_compile_definitions(rb_hwy INTERFACE "HWY_DISABLED_TARGETS=(HWY_SSSE3|HWY_SSE4)")
+
+add_library(rb_hdf5 INTERFACE)
+target_include_directories(rb_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
+target_link_libraries(rb_hdf5 INTERFACE ${HDF5_C_LIBRARIES})

@@ -1,0 +1,42 @@
+// Sequences as the machines hold them: 2 bits a base and a mask of known positions.
+//
+// One sequence of `length` positions takes PackedWords(length) 32-bit words: ceil(L/16) code words (position p in bits
+// 2*(p%16) of word p/16; A 0, C 1, G 2, U 3) and then ceil(L/32) words of known bits (position p in bit p%32). A padded
+// position or an N has its known bit clear and code 0; it contributes nothing to layer 1. 41 positions: 20 bytes.
+#ifndef RB_KERNELS_PACKED_BASES_H_
+#define RB_KERNELS_PACKED_BASES_H_
+
+#include <cstdint>
+
+namespace rb {
+
+inline constexpr uint8_t kUnknownBase = 4;
+
+constexpr int CodeWords(int length) { return (length + 15) / 16; }
+constexpr int KnownWords(int length) { return (length + 31) / 32; }
+constexpr int PackedWords(int length) { return CodeWords(length) + KnownWords(length); }
+
+// codes[length], each 0..3 or kUnknownBase -> words[PackedWords(length)], all overwritten.
+inline void PackBases(const uint8_t* codes, int length, uint32_t* words) {
+  for (int i = 0; i < PackedWords(length); ++i) words[i] = 0;
+  uint32_t* known = words + CodeWords(length);
+  for (int p = 0; p < length; ++p) {
+    if (codes[p] >= kUnknownBase) continue;
+    words[p / 16] |= static_cast<uint32_t>(codes[p]) << (2 * (p % 16));
+    known[p / 32] |= 1u << (p % 32);
+  }
+}
+
+// The base at position p: 0..3, or kUnknownBase.
+inline uint8_t BaseAt(const uint32_t* words, int length, int p) {
+  const bool known = words[CodeWords(length) + p / 32] >> (p % 32) & 1u;
+  return known ? static_cast<uint8_t>(words[p / 16] >> (2 * (p % 16)) & 3u) : kUnknownBase;
+}
+
+inline void UnpackBases(const uint32_t* words, int length, uint8_t* codes) {
+  for (int p = 0; p < length; ++p) codes[p] = BaseAt(words, length, p);
+}
+
+}  // namespace rb
+
+#endif  // RB_KERNELS_PACKED_BASES_H_
