@@ -1,0 +1,367 @@
+// Pieces that CPU operators share beside the matrix tile: bit masks, dropout bits, activations, moments, gradients behind a
+// batch norm. Included once per vector target (Highway's scheme). All loops run over channels in whole vectors: channel
+// counts are multiples of kPanel, so there are no remainders.
+#if defined(RB_KERNELS_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef RB_KERNELS_LANES_INL_H_
+#undef RB_KERNELS_LANES_INL_H_
+#else
+#define RB_KERNELS_LANES_INL_H_
+#endif
+
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+
+#include "kernels/batch_norm.h"
+#include "kernels/common.h"
+#include "kernels/parallel.h"
+#include "kernels/philox.h"
+#include "kernels/residual_pool.h"
+#include "kernels/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace rb::cpu::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+// ---------------------------------------------------------------------------------------------------- bit masks
+
+// The low Lanes(d) bits of `bits` as a vector mask.
+template <class D>
+HWY_INLINE hn::Mask<D> MaskOfBits(D d, uint32_t bits) {
+#if HWY_TARGET <= HWY_AVX3
+  (void)d;
+  hn::Mask<D> mask;
+  mask.raw = static_cast<decltype(mask.raw)>(bits);
+  return mask;
+#else
+  uint8_t bytes[8] = {};
+  std::memcpy(bytes, &bits, sizeof bits);
+  return hn::LoadMaskBits(d, bytes);
+#endif
+}
+
+template <class D>
+HWY_INLINE uint32_t BitsOfMask(D d, hn::Mask<D> mask) {
+#if HWY_TARGET <= HWY_AVX3
+  (void)d;
+  return static_cast<uint32_t>(mask.raw);
+#else
+  uint8_t bytes[8] = {};
+  hn::StoreMaskBits(d, mask, bytes);
+  uint32_t bits;
+  std::memcpy(&bits, bytes, sizeof bits);
+  return bits;
+#endif
+}
+
+// ------------------------------------------------------------------------------------------------- dropout bits
+
+// Keep bits of `words` * 32 consecutive elements from element `first` (a multiple of 32) on: see Prologue in batch_norm.h.
+// Writes up to one word more than asked. Eight counters run beside each other in the low halves of 64-bit lanes; lane i
+// holds counter (i % 2) * lanes/2 + i/2, which makes interleaving the words put channels in order.
+inline void DropoutWords(uint64_t key, uint64_t step, uint32_t layer, uint32_t first, int words, uint32_t threshold,
+                         uint32_t* out) {
+  if (threshold == 0) {
+    std::fill(out, out + words, ~0u);
+    return;
+  }
+  uint32_t counter = first / 8;
+#if HWY_TARGET <= HWY_AVX2
+  const hn::CappedTag<uint64_t, 8> d64;
+  const hn::Repartition<uint32_t, decltype(d64)> d32;
+  const hn::Repartition<uint16_t, decltype(d64)> d16;
+  constexpr int kLanes = HWY_TARGET <= HWY_AVX3 ? 8 : 4;
+  alignas(64) uint64_t order[kLanes];
+  for (int i = 0; i < kLanes; ++i) order[i] = (i % 2) * (kLanes / 2) + i / 2;
+  const auto lane_order = hn::Load(d64, order);
+  const auto m0 = hn::Set(d32, kPhiloxM0), m1 = hn::Set(d32, kPhiloxM1);
+  const auto limit = hn::Set(d16, static_cast<uint16_t>(threshold));
+  const auto mul = [&](auto x, auto m) HWY_ATTR { return hn::MulEven(hn::BitCast(d32, x), m); };
+  for (int w = 0; w < words; w += kLanes / 4, counter += kLanes) {
+    // Only the low 32 bits of each lane count; garbage above them is never read.
+    auto x0 = hn::Add(lane_order, hn::Set(d64, counter)), x1 = hn::Set(d64, uint64_t{layer});
+    auto x2 = hn::Set(d64, step & 0xFFFFFFFFu), x3 = hn::Set(d64, step >> 32);
+    uint32_t k0 = static_cast<uint32_t>(key), k1 = static_cast<uint32_t>(key >> 32);
+    for (int round = 0; round < 10; ++round, k0 += kPhiloxW0, k1 += kPhiloxW1) {
+      const auto p0 = mul(x0, m0), p1 = mul(x2, m1);
+      x0 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p1), x1), hn::Set(d64, uint64_t{k0}));
+      x2 = hn::Xor(hn::Xor(hn::ShiftRight<32>(p0), x3), hn::Set(d64, uint64_t{k1}));
+      x1 = p1;
+      x3 = p0;
+    }
+    const auto low = hn::Set(d64, uint64_t{0xFFFFFFFFu});
+    const auto a = hn::Or(hn::And(x0, low), hn::ShiftLeft<32>(x1)), b = hn::Or(hn::And(x2, low), hn::ShiftLeft<32>(x3));
+    const auto lower = hn::BitCast(d16, hn::InterleaveLower(d64, a, b));
+    const auto upper = hn::BitCast(d16, hn::InterleaveUpper(d64, a, b));
+    uint8_t bits[8] = {};
+    hn::StoreMaskBits(d16, hn::Not(hn::Lt(lower, limit)), bits);
+    hn::StoreMaskBits(d16, hn::Not(hn::Lt(upper, limit)), bits + kLanes / 2);
+    std::memcpy(out + w, bits, kLanes);
+  }
+#else
+  for (int w = 0; w < words; ++w) {
+    uint32_t bits = 0;
+    for (int call = 0; call < 4; ++call, ++counter) {
+      const PhiloxBlock block =
+          Philox(key, counter, layer, static_cast<uint32_t>(step), static_cast<uint32_t>(step >> 32));
+      for (int j = 0; j < 8; ++j) {
+        const uint32_t draw = block.word[j / 2] >> (16 * (j % 2)) & 0xFFFFu;
+        bits |= static_cast<uint32_t>(draw >= threshold) << (8 * call + j);
+      }
+    }
+    out[w] = bits;
+  }
+#endif
+}
+
+// -------------------------------------------------------------------------------------------------- activations
+
+// Batch norm as one multiply-add with the dropout scale folded in: a = x * scale + shift where positive and kept.
+template <class T>
+struct Affine {
+  T* scale;  // [C]
+  T* shift;  // [C]
+};
+
+template <class T>
+HWY_INLINE void MakeAffine(const T* mean, const T* rstd, const T* gamma, const T* beta, T factor, int channels,
+                           Affine<T> out) {
+  for (int c = 0; c < channels; ++c) {
+    const T scale = gamma[c] * rstd[c];
+    out.scale[c] = scale * factor;
+    out.shift[c] = (beta[c] - mean[c] * scale) * factor;
+  }
+}
+
+// rows * C values of x -> out. bits: in, keep bits; out, positive and kept (forward). One word a panel.
+template <class T>
+HWY_INLINE void Activate(const T* x, int rows, int channels, Affine<T> affine, uint32_t* bits, T* out) {
+  const Tag<T> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < channels; c += kPanel, ++bits) {
+      uint32_t word = 0;
+      for (int v = 0; v < kPanel; v += lanes, x += lanes, out += lanes) {
+        const auto value = hn::MulAdd(hn::Load(d, x), hn::Load(d, affine.scale + c + v), hn::Load(d, affine.shift + c + v));
+        const auto mask = hn::And(hn::Gt(value, hn::Zero(d)), MaskOfBits(d, *bits >> v));
+        hn::Store(hn::IfThenElseZero(mask, value), d, out);
+        word |= BitsOfMask(d, mask) << v;
+      }
+      *bits = word;
+    }
+  }
+}
+
+// The same values again from the stored bits (backward).
+template <class T>
+HWY_INLINE void Reactivate(const T* x, int rows, int channels, Affine<T> affine, const uint32_t* bits, T* out) {
+  const Tag<T> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < channels; c += kPanel, ++bits) {
+      for (int v = 0; v < kPanel; v += lanes, x += lanes, out += lanes) {
+        const auto value = hn::MulAdd(hn::Load(d, x), hn::Load(d, affine.scale + c + v), hn::Load(d, affine.shift + c + v));
+        hn::Store(hn::IfThenElseZero(MaskOfBits(d, *bits >> v), value), d, out);
+      }
+    }
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------ moments
+
+// Adds `rows` rows of y to (mean, M2) over `count` earlier rows: the block's own two-pass moments, then Chan's merge.
+template <class T>
+HWY_INLINE void AddMoments(const T* y, int64_t row_stride, int rows, int channels, int64_t count, T* mean, T* m2) {
+  const Tag<T> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  const T n = static_cast<T>(rows), total = static_cast<T>(count + rows);
+  const auto inverse = hn::Set(d, T(1) / n);
+  const auto weight = hn::Set(d, n / total), cross = hn::Set(d, static_cast<T>(count) * n / total);
+  for (int c = 0; c < channels; c += lanes) {
+    auto sum = hn::Zero(d);
+    for (int r = 0; r < rows; ++r) sum = hn::Add(sum, hn::Load(d, y + r * row_stride + c));
+    const auto block_mean = hn::Mul(sum, inverse);
+    auto block_m2 = hn::Zero(d);
+    for (int r = 0; r < rows; ++r) {
+      const auto delta = hn::Sub(hn::Load(d, y + r * row_stride + c), block_mean);
+      block_m2 = hn::MulAdd(delta, delta, block_m2);
+    }
+    const auto old_mean = hn::Load(d, mean + c);
+    const auto delta = hn::Sub(block_mean, old_mean);
+    hn::Store(hn::MulAdd(delta, weight, old_mean), d, mean + c);
+    hn::Store(hn::Add(hn::Add(hn::Load(d, m2 + c), block_m2), hn::Mul(hn::Mul(delta, delta), cross)), d, m2 + c);
+  }
+}
+
+// ------------------------------------------------------------------------------------ gradients behind batch norm
+
+// dy = scale * dz + slope * y + offset, the batch-norm gradient gathered into one expression per channel:
+//   scale = gamma*rstd, slope = -scale*rstd*s1/count, offset = scale*(mean*rstd*s1 - s0)/count.
+template <class T>
+struct NormGradAffine {
+  T* scale;
+  T* slope;
+  T* offset;
+};
+
+template <class T>
+HWY_INLINE void MakeNormGrad(const NormGrad<T>& norm, int model, int channels, int64_t count, NormGradAffine<T> out) {
+  const T *mean = norm.mean[model], *rstd = norm.rstd[model], *gamma = norm.gamma[model], *sums = norm.sums[model];
+  const T inverse = T(1) / static_cast<T>(count);
+  for (int c = 0; c < channels; ++c) {
+    const T scale = gamma[c] * rstd[c], s0 = sums[c] * inverse, s1 = sums[channels + c] * inverse * rstd[c];
+    out.scale[c] = scale;
+    out.slope[c] = -scale * s1;
+    out.offset[c] = scale * (mean[c] * s1 - s0);
+  }
+}
+
+template <class T>
+HWY_INLINE void ApplyNormGrad(const T* dz, const T* y, int rows, int channels, NormGradAffine<T> a, T* dy) {
+  const Tag<T> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  for (int r = 0; r < rows; ++r) {
+    for (int c = 0; c < channels; c += lanes, dz += lanes, y += lanes, dy += lanes) {
+      const auto rest = hn::MulAdd(hn::Load(d, y), hn::Load(d, a.slope + c), hn::Load(d, a.offset + c));
+      hn::Store(hn::MulAdd(hn::Load(d, dz), hn::Load(d, a.scale + c), rest), d, dy);
+    }
+  }
+}
+
+// The gradient behind the pooling of one sequence, out[L][C] (PoolGrad in residual_pool.h).
+template <class T>
+HWY_INLINE void ExpandPoolGrad(const T* dp, const uint32_t* bits, int length, int pool, int channels, T* out) {
+  const Tag<T> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  const int covered = length / pool * pool;
+  for (int l = 0; l < covered; ++l) {
+    const T* from = dp + static_cast<int64_t>(l / pool) * channels;
+    for (int c = 0; c < channels; c += kPanel, ++bits) {
+      for (int v = 0; v < kPanel; v += lanes, out += lanes) {
+        hn::Store(hn::IfThenElseZero(MaskOfBits(d, *bits >> v), hn::Load(d, from + c + v)), d, out);
+      }
+    }
+  }
+  std::fill(out, out + static_cast<int64_t>(length - covered) * channels, T(0));
+}
+
+// sums[0][c] += dz, sums[1][c] += dz * xhat over rows; xhat = (x - mean) * rstd.
+template <class T>
+HWY_INLINE void AddNormGradSums(const T* dz, const T* x, int rows, int channels, const T* mean, const T* rstd, T* sums) {
+  const Tag<T> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  for (int c = 0; c < channels; c += lanes) {
+    auto s0 = hn::Load(d, sums + c), s1 = hn::Load(d, sums + channels + c);
+    const auto m = hn::Load(d, mean + c), r = hn::Load(d, rstd + c);
+    for (int64_t i = c; i < static_cast<int64_t>(rows) * channels; i += channels) {
+      const auto g = hn::Load(d, dz + i);
+      s0 = hn::Add(s0, g);
+      s1 = hn::MulAdd(g, hn::Mul(hn::Sub(hn::Load(d, x + i), m), r), s1);
+    }
+    hn::Store(s0, d, sums + c);
+    hn::Store(s1, d, sums + channels + c);
+  }
+}
+
+// --------------------------------------------------------------------------------------------- weight gradients
+
+#if HWY_TARGET <= HWY_AVX3
+inline constexpr int kGradRows = 12;  // 24 accumulators + 2 of dy + 1 broadcast, and 96 = 8 * 12
+#else
+inline constexpr int kGradRows = 6;
+#endif
+
+// One block of a weight gradient: acc[i] += sum over n rows of x[row][i] * dy[row][two vectors].
+template <int kRows, class T>
+HWY_INLINE void AccumulateOuter(const T* x, int64_t x_stride, const T* dy, int64_t dy_stride, int n,
+                                Vec<T> (&acc)[kRows][2]) {
+  const Tag<T> d;
+  const size_t lanes = hn::Lanes(d);
+  for (int r = 0; r < n; ++r, x += x_stride, dy += dy_stride) {
+    const Vec<T> g0 = hn::Load(d, dy), g1 = hn::Load(d, dy + lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < kRows; ++i) {
+      const Vec<T> b = hn::Set(d, x[i]);
+      acc[i][0] = hn::MulAdd(b, g0, acc[i][0]);
+      acc[i][1] = hn::MulAdd(b, g1, acc[i][1]);
+    }
+  }
+}
+
+// dw[i][o] (row stride `outputs`) for i in [0, channels) and all o: (fresh ? 0 : dw) + x^T dy over `blocks` runs of n rows;
+// runs start at x + b * x_run and dy + b * dy_run.
+template <class T>
+HWY_INLINE void OuterProduct(const T* x, int64_t x_stride, int64_t x_run, const T* dy, int64_t dy_stride, int64_t dy_run,
+                             int n, int blocks, int channels, int outputs, bool fresh, T* dw) {
+  const Tag<T> d;
+  const int lanes = static_cast<int>(hn::Lanes(d)), block = 2 * lanes;
+  for (int o = 0; o < outputs; o += block) {
+    const int tiles = (channels + kGradRows - 1) / kGradRows;
+    for (int t = 0, c = 0; t < tiles; ++t) {
+      const int size = channels / tiles + (t < channels % tiles ? 1 : 0);
+      WithRows<kGradRows>(size, [&](auto constant) HWY_ATTR {
+        constexpr int kRows = decltype(constant)::value;
+        Vec<T> acc[kRows][2];
+        T* to = dw + static_cast<int64_t>(c) * outputs + o;
+#pragma GCC unroll 16
+        for (int i = 0; i < kRows; ++i) {
+          acc[i][0] = fresh ? hn::Zero(d) : hn::Load(d, to + static_cast<int64_t>(i) * outputs);
+          acc[i][1] = fresh ? hn::Zero(d) : hn::Load(d, to + static_cast<int64_t>(i) * outputs + lanes);
+        }
+        for (int b = 0; b < blocks; ++b) AccumulateOuter(x + b * x_run + c, x_stride, dy + b * dy_run + o, dy_stride, n, acc);
+#pragma GCC unroll 16
+        for (int i = 0; i < kRows; ++i) {
+          hn::Store(acc[i][0], d, to + static_cast<int64_t>(i) * outputs);
+          hn::Store(acc[i][1], d, to + static_cast<int64_t>(i) * outputs + lanes);
+        }
+      });
+      c += size;
+    }
+  }
+}
+
+// w[K][C][O] -> packed[C/kPanel][K][O][kPanel] with taps reversed: the weights of the data gradient, a convolution of dy.
+template <class T>
+void PackTransposed(const T* w, int taps, int in, int out, T* packed) {
+  for (int panel = 0; panel < in / kPanel; ++panel) {
+    for (int t = 0; t < taps; ++t) {
+      const T* from = w + (static_cast<int64_t>(taps - 1 - t) * in + panel * kPanel) * out;
+      for (int o0 = 0; o0 < out; o0 += 16) {  // 16 outputs at a time: whole cache lines are read
+        for (int c = 0; c < kPanel; ++c) {
+          for (int o = o0; o < o0 + 16; ++o) packed[static_cast<int64_t>(o) * kPanel + c] = from[static_cast<int64_t>(c) * out + o];
+        }
+      }
+      packed += static_cast<int64_t>(out) * kPanel;
+    }
+  }
+}
+
+// ------------------------------------------------------------------------------------------------------ scratch
+
+// Carves a thread's scratch into aligned arrays.
+class ScratchCarver {
+ public:
+  ScratchCarver(Parallel& parallel, int thread, size_t bytes)
+      : at_(static_cast<unsigned char*>(parallel.Scratch(thread, bytes))) {}
+  template <class T>
+  T* Take(int64_t count) {
+    T* result = reinterpret_cast<T*>(at_);
+    at_ += Bytes<T>(count);
+    return result;
+  }
+  // Bytes that Take(count) uses: whole 256-byte units.
+  template <class T>
+  static size_t Bytes(int64_t count) {
+    return (static_cast<size_t>(count) * sizeof(T) + 255) / 256 * 256;
+  }
+
+ private:
+  unsigned char* at_;
+};
+
+}  // namespace rb::cpu::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif  // RB_KERNELS_LANES_INL_H_
