@@ -1,0 +1,102 @@
+// Whole training steps: batch norm, dropout, Adam and all, on synthetic sequences (kernel time does not depend on values).
+//
+// Rows: preset x threads x models side by side. Counters: sequences a second, FLOP/s, percent of the multiply-add peak
+// measured in the same run (threads times one core's).
+#include <benchmark/benchmark.h>
+
+#include <memory>
+#include <vector>
+
+#include "bench/flops.h"
+#include "bench/peak.h"
+#include "engine/backend.h"
+#include "engine/check.h"
+#include "engine/thread_pool.h"
+#include "kernels/packed_bases.h"
+#include "kernels/philox.h"
+#include "model/residualbind.h"
+
+namespace rb {
+namespace {
+
+constexpr int kBatch = 100;
+constexpr int kSequences = 2000;
+
+struct Bed {
+  Bed(const Shape& shape, int models, int threads) : pool(threads), backend(MakeCpuBackend<float>(pool)) {
+    PhiloxStream random(DeriveKey(1, Purpose::kSimulate, 0));
+    std::vector<uint8_t> codes(shape.length);
+    bases.resize(static_cast<size_t>(kSequences) * PackedWords(shape.length));
+    for (int i = 0; i < kSequences; ++i) {
+      for (uint8_t& code : codes) code = static_cast<uint8_t>(random.Below(4));
+      PackBases(codes.data(), shape.length, &bases[static_cast<size_t>(i) * PackedWords(shape.length)]);
+    }
+    auto created = ResidualBind<float>::Create(shape, models, kBatch, {bases.data(), nullptr}, *backend);
+    RB_CHECK(created.ok());
+    net = *std::move(created);
+    state.resize(models);
+    live.resize(models);
+    for (int m = 0; m < models; ++m) {
+      InitializeParameters(net->table(), 1, m, net->parameters()[m]);
+      live[m] = m;
+      state[m] = {DeriveKey(1, Purpose::kDropout, m), 0, 0, kBatch, 1e-4f};
+      for (int n = 0; n < kBatch; ++n) {
+        net->rows()[m][n] = static_cast<int32_t>(random.Below(kSequences));
+        net->targets()[m][n] = static_cast<float>(random.Uniform() - 0.5);
+      }
+    }
+  }
+
+  void Step() {
+    const Models all = {state.data(), live.data(), static_cast<int>(live.size())};
+    RB_CHECK(net->Forward(all).ok());
+    RB_CHECK(net->Backward(all).ok());
+    RB_CHECK(net->Update(all).ok());
+    for (StepState& s : state) ++s.step;
+  }
+
+  ThreadPool pool;
+  std::unique_ptr<Backend<float>> backend;
+  std::vector<uint32_t> bases;
+  std::unique_ptr<ResidualBind<float>> net;
+  std::vector<StepState> state;
+  std::vector<int32_t> live;
+};
+
+void TrainingStep(benchmark::State& state, const Shape& shape, int models, int threads) {
+  const double peak = bench::MeasurePeak().fp32 * 1e9;
+  Bed bed(shape, models, threads);
+  for (int i = 0; i < 5; ++i) bed.Step();
+  for (auto _ : state) bed.Step();
+  const double sequences = static_cast<double>(state.iterations()) * kBatch * models;
+  state.counters["sequences/s"] = benchmark::Counter(sequences, benchmark::Counter::kIsRate);
+  state.counters["FLOP/s"] = benchmark::Counter(sequences * bench::TrainingFlops(shape), benchmark::Counter::kIsRate);
+  state.counters["percent_of_peak"] = benchmark::Counter(
+      sequences * bench::TrainingFlops(shape) / (peak * threads) * 100, benchmark::Counter::kIsRate);
+  state.counters["memory_MiB"] = static_cast<double>(bed.net->memory()) / (1 << 20);
+}
+
+void Register() {
+  for (const int threads : {1, 2}) {
+    if (threads > UsableProcessors()) continue;
+    for (const int models : {1, 4}) {
+      for (const bool paper : {true, false}) {
+        const std::string name = std::string("training_step/") + (paper ? "paper" : "published") + "/models:" +
+                                 std::to_string(models) + "/threads:" + std::to_string(threads);
+        benchmark::RegisterBenchmark(name.c_str(), TrainingStep, paper ? kPaperShape : kPublishedShape, models, threads)
+            ->Unit(benchmark::kMillisecond)
+            ->UseRealTime();
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rb
+
+int main(int argc, char** argv) {
+  rb::Register();
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+}

@@ -1,0 +1,216 @@
+#include "model/residualbind.h"
+
+#include <algorithm>
+#include <type_traits>
+
+#include "absl/strings/str_cat.h"
+#include "engine/check.h"
+
+namespace rb {
+namespace {
+
+// Dropout's layer numbers, part of the random counter: fixed for ever, or old seeds would draw other masks.
+enum DropoutLayer : uint32_t { kDropFirst = 0, kDropInner = 1 /* + layer - 1 */, kDropBeforePool = 64, kDropAfterPool, kDropDense };
+
+}  // namespace
+
+// Index: 0 layer 1, i residual convolution i, residual_layers + 1 the dense layer.
+template <class T>
+struct ResidualBind<T>::Norm {
+  PerModel<T> gamma, beta, running_mean, running_variance, mean, rstd, sums;
+  NormGrad<T> grad() const { return {mean, rstd, gamma, sums}; }
+};
+
+template <class T>
+ResidualBind<T>::ResidualBind(const Shape& shape, int batch, const Input& input, Backend<T>& backend)
+    : shape_(shape), table_(shape), segments_(table_.Segments()), batch_(batch), input_(input), backend_(backend),
+      arena_(backend.NewArena()) {}
+
+template <class T>
+absl::StatusOr<std::unique_ptr<ResidualBind<T>>> ResidualBind<T>::Create(const Shape& shape, int models, int batch,
+                                                                         const Input& input, Backend<T>& backend) {
+  RB_RETURN_IF_ERROR(ValidateShape(shape));
+  if (models < 1 || batch < 1) return absl::InvalidArgumentError("models and batch must be at least 1");
+  // Random counters hold element/8 of a batch in 32 bits.
+  if (static_cast<int64_t>(batch) * shape.length * shape.filters >= int64_t{1} << 32) {
+    return absl::InvalidArgumentError(absl::StrCat("batch ", batch, " is too large for length ", shape.length));
+  }
+  std::unique_ptr<ResidualBind> net(new ResidualBind(shape, batch, input, backend));
+  RB_RETURN_IF_ERROR(net->Allocate(models));
+  return net;
+}
+
+template <class T>
+absl::Status ResidualBind<T>::Allocate(int models) {
+  const int64_t n = batch_, full = n * shape_.length * shape_.filters, flat = n * shape_.flat(), hidden = n * shape_.hidden;
+  const int64_t widest = std::max(shape_.filters, shape_.hidden), norms = shape_.residual_layers + 2;
+  norm_stride_ = 4 * widest;  // mean, rstd and two sums of one batch norm
+  const auto allocate = [&](auto& tensor, int64_t count, const char* purpose) -> absl::Status {
+    using Value = std::remove_pointer_t<decltype(tensor.base)>;
+    RB_ASSIGN_OR_RETURN(tensor, arena_->template AllocatePerModel<Value>(models, count, purpose));
+    return absl::OkStatus();
+  };
+  RB_RETURN_IF_ERROR(allocate(parameters_, table_.storage(), "parameters"));
+  RB_RETURN_IF_ERROR(allocate(m_, table_.storage(), "Adam's first moments"));
+  RB_RETURN_IF_ERROR(allocate(v_, table_.storage(), "Adam's second moments"));
+  RB_RETURN_IF_ERROR(allocate(gradients_, table_.gradient_storage(), "gradients"));
+  RB_RETURN_IF_ERROR(allocate(rows_, n, "mini-batch rows"));
+  RB_RETURN_IF_ERROR(allocate(targets_, n, "mini-batch targets"));
+  RB_RETURN_IF_ERROR(allocate(out_, n, "predictions"));
+  RB_RETURN_IF_ERROR(allocate(loss_, kBatchChunks, "losses"));
+  y_.resize(shape_.residual_layers + 1);
+  mask_.resize(shape_.residual_layers);
+  for (auto& y : y_) RB_RETURN_IF_ERROR(allocate(y, full, "activations"));
+  for (auto& mask : mask_) RB_RETURN_IF_ERROR(allocate(mask, full / kPanel, "dropout masks"));
+  RB_RETURN_IF_ERROR(allocate(pool_in_mask_, full / kPanel, "dropout masks"));
+  RB_RETURN_IF_ERROR(allocate(pool_out_mask_, flat / kPanel, "dropout masks"));
+  RB_RETURN_IF_ERROR(allocate(dz_, full, "activation gradients"));
+  RB_RETURN_IF_ERROR(allocate(p_, flat, "pooled activations"));
+  RB_RETURN_IF_ERROR(allocate(dp_, flat, "pooled gradients"));
+  RB_RETURN_IF_ERROR(allocate(z_, hidden, "dense activations"));
+  RB_RETURN_IF_ERROR(allocate(dh_, hidden, "dense gradients"));
+  RB_RETURN_IF_ERROR(allocate(moments_, kBatchChunks * 2 * widest, "batch-norm moments"));
+  RB_RETURN_IF_ERROR(allocate(chunk_sums_, kBatchChunks * 2 * widest, "batch-norm sums"));
+  RB_RETURN_IF_ERROR(allocate(statistics_, norms * norm_stride_, "batch-norm statistics"));
+  const int64_t conv = static_cast<int64_t>(shape_.width) * shape_.filters * shape_.filters;
+  RB_RETURN_IF_ERROR(allocate(packed_, std::max(conv, static_cast<int64_t>(shape_.flat()) * shape_.hidden), "packed weights"));
+  RB_ASSIGN_OR_RETURN(GradientSegment * segments, arena_->Allocate<GradientSegment>(segments_.size(), "gradient table"));
+  RB_RETURN_IF_ERROR(backend_.Upload(segments, segments_.data(), segments_.size() * sizeof(GradientSegment)));
+  machine_segments_ = segments;
+  return absl::OkStatus();
+}
+
+template <class T>
+PerModel<T> ResidualBind<T>::Parameter(const std::string& name) const {
+  return parameters_.Offset(table_.at(name).offset);
+}
+
+template <class T>
+PerModel<T> ResidualBind<T>::Gradient(const std::string& name) const {
+  return gradients_.Offset(table_.at(name).gradient_offset);
+}
+
+template <class T>
+typename ResidualBind<T>::Norm ResidualBind<T>::NormOf(int index) const {
+  const std::string layer = LayerName(index);
+  const int64_t widest = norm_stride_ / 4, at = index * norm_stride_;
+  return {Parameter(layer + ".norm.gamma"), Parameter(layer + ".norm.beta"), Parameter(layer + ".norm.mean"),
+          Parameter(layer + ".norm.variance"), statistics_.Offset(at), statistics_.Offset(at + widest),
+          statistics_.Offset(at + 2 * widest)};
+}
+
+template <class T>
+std::string ResidualBind<T>::LayerName(int index) const {
+  if (index == 0) return "embed";
+  return index <= shape_.residual_layers ? absl::StrCat("conv", index) : "dense";
+}
+
+// How layer i's output (0: layer 1) enters the next convolution.
+template <class T>
+Prologue<T> ResidualBind<T>::PrologueOf(int i) const {
+  const Norm norm = NormOf(i);
+  return {norm.mean, norm.rstd, norm.gamma, norm.beta, i == 0 ? shape_.dropout_first : shape_.dropout_inner,
+          i == 0 ? kDropFirst : kDropInner + i - 1, mask_[i]};
+}
+
+template <class T>
+absl::Status ResidualBind<T>::FinalizeNorm(const Models& models, int index, int channels, int positions) {
+  const Norm norm = NormOf(index);
+  return backend_.BatchNormFinalize({models, channels, positions, T(kBatchNormEpsilon), T(kBatchNormMomentum), moments_,
+                                     norm.mean, norm.rstd, norm.running_mean, norm.running_variance});
+}
+
+template <class T>
+absl::Status ResidualBind<T>::FinalizeNormGrad(const Models& models, int index, int channels) {
+  const std::string layer = LayerName(index);
+  return backend_.BatchNormGradFinalize({models, channels, chunk_sums_, NormOf(index).sums,
+                                         Gradient(layer + ".norm.gamma"), Gradient(layer + ".norm.beta")});
+}
+
+template <class T>
+EmbedConvGeometry ResidualBind<T>::EmbedGeometry() const {
+  return {shape_.length, shape_.structure, shape_.filters, shape_.first_width, batch_, input_.bases, input_.tracks};
+}
+
+template <class T>
+DilatedConvGeometry ResidualBind<T>::ConvGeometry(int layer) const {
+  return {shape_.length, shape_.filters, shape_.filters, shape_.width, shape_.dilations[layer - 1], batch_};
+}
+
+template <class T>
+absl::Status ResidualBind<T>::Forward(const Models& models) {
+  const Shape& s = shape_;
+  const int last = s.residual_layers, dense = last + 1;
+  // "(1) convolutional layer", batch norm
+  RB_RETURN_IF_ERROR(backend_.EmbedConvForward({models, EmbedGeometry(), rows_, Parameter("embed.weight"), y_[0], moments_}));
+  RB_RETURN_IF_ERROR(FinalizeNorm(models, 0, s.filters, s.length));
+  // "(2) dilated residual module": each convolution takes its input through batch norm, ReLU and dropout
+  for (int i = 1; i <= last; ++i) {
+    RB_RETURN_IF_ERROR(backend_.DilatedConvForward({models, ConvGeometry(i), y_[i - 1], PrologueOf(i - 1),
+                                                    Parameter(LayerName(i) + ".weight"), packed_, y_[i], moments_}));
+    RB_RETURN_IF_ERROR(FinalizeNorm(models, i, s.filters, s.length));
+  }
+  // "added to the inputs of the dilated residual module", ReLU, "(3) mean-pooling layer"
+  const Norm end = NormOf(last);
+  RB_RETURN_IF_ERROR(backend_.ResidualPoolForward(
+      {models, s.length, s.filters, s.pool, batch_, y_[last], end.mean, end.rstd, end.gamma, end.beta, y_[0], PrologueOf(0),
+       s.dropout_before_pool, s.dropout_after_pool, kDropBeforePool, kDropAfterPool, pool_in_mask_, pool_out_mask_, p_}));
+  // "(4) fully-connected hidden layer", batch norm
+  RB_RETURN_IF_ERROR(
+      backend_.DenseForward({models, s.flat(), s.hidden, batch_, p_, Parameter("dense.weight"), packed_, z_, moments_}));
+  RB_RETURN_IF_ERROR(FinalizeNorm(models, dense, s.hidden, 1));
+  // ReLU, dropout, "(5) fully-connected output layer", loss and its gradient
+  const Norm top = NormOf(dense);
+  return backend_.HeadForwardBackward({models, s.hidden, batch_, s.classification ? Loss::kCrossEntropy : Loss::kSquaredError,
+                                       z_, top.mean, top.rstd, top.gamma, top.beta, s.dropout_dense, kDropDense,
+                                       Parameter("head.weight"), targets_, out_, dh_, chunk_sums_, Gradient("head.weight"),
+                                       table_.at("head.weight").gradient_stride(), loss_, output_gradient_});
+}
+
+template <class T>
+absl::Status ResidualBind<T>::Backward(const Models& models) {
+  const Shape& s = shape_;
+  const int last = s.residual_layers, dense = last + 1;
+  RB_RETURN_IF_ERROR(FinalizeNormGrad(models, dense, s.hidden));
+  RB_RETURN_IF_ERROR(backend_.DenseBackward({models, s.flat(), s.hidden, batch_, dh_, z_, NormOf(dense).grad(), p_,
+                                             Parameter("dense.weight"), packed_, dp_, Gradient("dense.weight")}));
+  const Norm end = NormOf(last);
+  RB_RETURN_IF_ERROR(backend_.ResidualPoolBackward({models, s.length, s.filters, s.pool, batch_, y_[last], end.mean, end.rstd,
+                                                    s.dropout_before_pool, s.dropout_after_pool, pool_in_mask_, pool_out_mask_,
+                                                    dp_, chunk_sums_}));
+  RB_RETURN_IF_ERROR(FinalizeNormGrad(models, last, s.filters));
+  // The gradient behind the pooling enters twice: through the last convolution and through the skip connection.
+  const PoolGrad<T> pooled = {dp_, pool_in_mask_, s.pool};
+  for (int i = last; i >= 1; --i) {
+    const std::string weight = LayerName(i) + ".weight";
+    RB_RETURN_IF_ERROR(backend_.DilatedConvBackward(
+        {models, ConvGeometry(i), dz_, i == last ? pooled : PoolGrad<T>{}, y_[i], NormOf(i).grad(), Parameter(weight), packed_,
+         y_[i - 1], PrologueOf(i - 1), i == 1 ? pooled : PoolGrad<T>{}, dz_, chunk_sums_, Gradient(weight),
+         table_.at(weight).gradient_stride()}));
+    RB_RETURN_IF_ERROR(FinalizeNormGrad(models, i - 1, s.filters));
+  }
+  return backend_.EmbedConvBackward(EmbedBackward(models));
+}
+
+template <class T>
+EmbedConvBackwardArgs<T> ResidualBind<T>::EmbedBackward(const Models& models) const {
+  const Norm first = NormOf(0);
+  return {models, EmbedGeometry(), rows_, dz_, y_[0], first.mean, first.rstd, first.gamma, first.sums,
+          Gradient("embed.weight"), table_.at("embed.weight").gradient_stride()};
+}
+
+template <class T>
+absl::Status ResidualBind<T>::InputGradient(const Models& models, PerModel<T> dx) {
+  return backend_.EmbedConvInputGrad({EmbedBackward(models), Parameter("embed.weight"), dx});
+}
+
+template <class T>
+absl::Status ResidualBind<T>::Update(const Models& models) {
+  return backend_.Adam({models, machine_segments_, static_cast<int>(segments_.size()), T(0.9), T(0.999), T(1e-7), gradients_,
+                        parameters_, m_, v_});
+}
+
+template class ResidualBind<float>;
+template class ResidualBind<double>;
+
+}  // namespace rb

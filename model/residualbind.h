@@ -1,0 +1,94 @@
+// ResidualBind for M models at once: parameters, activations and gradients on one machine, Forward and Backward reading
+// like the paper's list of layers.
+#ifndef RB_MODEL_RESIDUALBIND_H_
+#define RB_MODEL_RESIDUALBIND_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "engine/backend.h"
+#include "model/parameter_table.h"
+#include "model/shape.h"
+
+namespace rb {
+
+template <class T>
+class ResidualBind {
+ public:
+  // bases and tracks live on the machine: [sequences][PackedWords(L)] and [sequences][L][S] (null when S == 0).
+  struct Input {
+    const uint32_t* bases = nullptr;
+    const float* tracks = nullptr;
+  };
+
+  // models: how many slots; batch: most rows of a mini-batch. Allocates everything; nothing is allocated later.
+  static absl::StatusOr<std::unique_ptr<ResidualBind>> Create(const Shape& shape, int models, int batch,
+                                                              const Input& input, Backend<T>& backend);
+
+  // One training pass over the mini-batch in rows() / targets() of every live model: Forward ends with loss,
+  // predictions and the head's gradients; Backward fills all gradients; Update applies Adam.
+  absl::Status Forward(const Models& models);
+  absl::Status Backward(const Models& models);
+  absl::Status Update(const Models& models);
+  // After Forward with output_gradient: gradient of each prediction with respect to its input channels, [N][L][4+S].
+  absl::Status InputGradient(const Models& models, PerModel<T> dx);
+
+  // Forward then makes the gradient of the prediction itself instead of the loss.
+  void set_output_gradient(bool on) { output_gradient_ = on; }
+
+  const Shape& shape() const { return shape_; }
+  const ParameterTable& table() const { return table_; }
+  int batch() const { return batch_; }
+  PerModel<T> parameters() { return parameters_; }  // table().storage() values a model
+  PerModel<T> adam_m() { return m_; }
+  PerModel<T> adam_v() { return v_; }
+  PerModel<T> gradients() { return gradients_; }  // table().gradient_storage() values a model
+  PerModel<int32_t> rows() { return rows_; }      // [batch] sequences of the mini-batch
+  PerModel<T> targets() { return targets_; }      // [batch]
+  PerModel<T> predictions() { return out_; }      // [batch], training-mode outputs before any sigmoid
+  PerModel<double> losses() { return loss_; }     // [kBatchChunks]; their sum is the batch's mean loss
+  size_t memory() const { return arena_->allocated(); }
+
+ private:
+  ResidualBind(const Shape& shape, int batch, const Input& input, Backend<T>& backend);
+  absl::Status Allocate(int models);
+  struct Norm;  // one batch norm: its parameters, statistics and sums
+  Norm NormOf(int layer) const;
+  std::string LayerName(int layer) const;  // "embed", "conv1", .., "dense"
+  Prologue<T> PrologueOf(int layer) const;
+  EmbedConvGeometry EmbedGeometry() const;
+  DilatedConvGeometry ConvGeometry(int layer) const;
+  EmbedConvBackwardArgs<T> EmbedBackward(const Models& models) const;
+  PerModel<T> Parameter(const std::string& name) const;
+  PerModel<T> Gradient(const std::string& name) const;
+  absl::Status FinalizeNorm(const Models& models, int layer, int channels, int positions);
+  absl::Status FinalizeNormGrad(const Models& models, int layer, int channels);
+
+  Shape shape_;
+  ParameterTable table_;
+  std::vector<GradientSegment> segments_;
+  const GradientSegment* machine_segments_ = nullptr;
+  int batch_;
+  Input input_;
+  Backend<T>& backend_;
+  std::unique_ptr<Arena> arena_;
+  bool output_gradient_ = false;
+
+  PerModel<T> parameters_, m_, v_, gradients_;
+  PerModel<int32_t> rows_;
+  PerModel<T> targets_, out_;
+  PerModel<double> loss_;
+  std::vector<PerModel<T>> y_;            // raw outputs of layer 1 and of each residual convolution, [N][L][C]
+  std::vector<PerModel<uint32_t>> mask_;  // ReLU-and-kept bits of layer 1 and the inner convolutions
+  PerModel<uint32_t> pool_in_mask_, pool_out_mask_;
+  PerModel<T> dz_, p_, dp_, z_, dh_;
+  PerModel<T> moments_, chunk_sums_, statistics_;
+  PerModel<T> packed_;
+  int64_t norm_stride_ = 0;
+};
+
+}  // namespace rb
+
+#endif  // RB_MODEL_RESIDUALBIND_H_
