@@ -4,7 +4,9 @@
 // measured in the same run (threads times one core's).
 #include <benchmark/benchmark.h>
 
+#include <chrono>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "bench/flops.h"
@@ -63,27 +65,27 @@ struct Bed {
   std::vector<int32_t> live;
 };
 
-void TrainingStep(benchmark::State& state, const Shape& shape, int models, int threads) {
-  const double peak = bench::MeasurePeak().fp32 * 1e9;
+void TrainingStep(benchmark::State& state, const bench::Peak& peak, const Shape& shape, int models, int threads) {
   Bed bed(shape, models, threads);
   for (int i = 0; i < 5; ++i) bed.Step();
+  const auto start = std::chrono::steady_clock::now();
   for (auto _ : state) bed.Step();
-  const double sequences = static_cast<double>(state.iterations()) * kBatch * models;
-  state.counters["sequences/s"] = benchmark::Counter(sequences, benchmark::Counter::kIsRate);
-  state.counters["FLOP/s"] = benchmark::Counter(sequences * bench::TrainingFlops(shape), benchmark::Counter::kIsRate);
-  state.counters["percent_of_peak"] = benchmark::Counter(
-      sequences * bench::TrainingFlops(shape) / (peak * threads) * 100, benchmark::Counter::kIsRate);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double rate = static_cast<double>(state.iterations()) * kBatch * models / seconds;
+  state.counters["sequences/s"] = rate;
+  state.counters["GFLOP/s"] = rate * bench::TrainingFlops(shape) * 1e-9;
+  state.counters["percent_of_peak"] = 100 * rate * bench::TrainingFlops(shape) / (peak.fp32 * 1e9 * threads);
   state.counters["memory_MiB"] = static_cast<double>(bed.net->memory()) / (1 << 20);
 }
 
-void Register() {
+void Register(const bench::Peak& peak) {
   for (const int threads : {1, 2}) {
     if (threads > UsableProcessors()) continue;
     for (const int models : {1, 4}) {
       for (const bool paper : {true, false}) {
         const std::string name = std::string("training_step/") + (paper ? "paper" : "published") + "/models:" +
                                  std::to_string(models) + "/threads:" + std::to_string(threads);
-        benchmark::RegisterBenchmark(name.c_str(), TrainingStep, paper ? kPaperShape : kPublishedShape, models, threads)
+        benchmark::RegisterBenchmark(name.c_str(), TrainingStep, peak, paper ? kPaperShape : kPublishedShape, models, threads)
             ->Unit(benchmark::kMillisecond)
             ->UseRealTime();
       }
@@ -95,7 +97,9 @@ void Register() {
 }  // namespace rb
 
 int main(int argc, char** argv) {
-  rb::Register();
+  const rb::bench::Peak peak = rb::bench::MeasurePeak();
+  rb::bench::AddPeakContext(peak);
+  rb::Register(peak);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();
