@@ -1,5 +1,5 @@
-// Arithmetic of the network, two FLOPs a multiply-add, counted as the kernels do it: layer 1 is a look-up (one addition a
-// known tap and channel), zero taps of dilated convolutions are not counted.
+// Arithmetic of the network, two FLOPs a multiply-add, counted as the kernels do it: layer 1 is a look-up (one addition
+// a known tap and channel), zero taps of dilated convolutions are not counted.
 #ifndef RB_BENCH_FLOPS_H_
 #define RB_BENCH_FLOPS_H_
 
@@ -22,7 +22,8 @@ inline double LookupFlops(const Shape& s) {
 
 inline double ConvFlops(const Shape& s) {
   double flops = 0;
-  for (int i = 0; i < s.residual_layers; ++i) flops += RowTaps(s.length, s.width, s.dilations[i]) * 2.0 * s.filters * s.filters;
+  for (int i = 0; i < s.residual_layers; ++i)
+    flops += RowTaps(s.length, s.width, s.dilations[i]) * 2.0 * s.filters * s.filters;
   return flops;
 }
 

@@ -1,6 +1,6 @@
-// Each operator of the training step by itself, one model, batch 100, paper's shape unless the row says otherwise, beside a
-// plain copy of an activation tensor (`/copy`, the bandwidth ceiling). Counters: GFLOP/s, GB/s of tensors touched, percent
-// of the multiply-add peak measured in the same run.
+// Each operator of the training step by itself, one model, batch 100, paper's shape unless the row says otherwise,
+// beside a plain copy of an activation tensor (`/copy`, the bandwidth ceiling). Counters: GFLOP/s, GB/s of tensors
+// touched, percent of the multiply-add peak measured in the same run.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -26,7 +26,8 @@ constexpr int kBatch = 100;
 
 // Buffers for one model at the given shape; every operator row borrows what it needs.
 struct Bed {
-  Bed(const Shape& s, int threads) : shape(s), pool(threads), backend(MakeCpuBackend<float>(pool)), arena(backend->NewArena()) {
+  Bed(const Shape& s, int threads)
+      : shape(s), pool(threads), backend(MakeCpuBackend<float>(pool)), arena(backend->NewArena()) {
     const int64_t full = int64_t{kBatch} * s.length * s.filters;
     for (auto* t : {&x, &y, &dz}) *t = Filled(full, 1.0f);
     for (auto* t : {&mean, &beta, &sums}) *t = Filled(2 * 512, 0.1f);
@@ -91,12 +92,24 @@ std::vector<Row> ConvRows(const Shape& s, double tensor) {
     for (const bool fused : {true, false}) {
       const std::string tail = "/dilation:" + std::to_string(d) + (fused ? "/fused" : "/plain");
       rows.push_back({"dilated_conv_forward" + tail, flops, 2 * tensor, [=](Bed& b) {
-                        return b.backend->DilatedConvForward({b.models(), Conv(b.shape, d), b.x, b.prologue(fused), b.w, b.packed,
-                                                              b.y, fused ? b.moments : PerModel<float>{}});
+                        return b.backend->DilatedConvForward({b.models(), Conv(b.shape, d), b.x, b.prologue(fused), b.w,
+                                                              b.packed, b.y, fused ? b.moments : PerModel<float>{}});
                       }});
       rows.push_back({"dilated_conv_backward" + tail, 2 * flops, (fused ? 4 : 3) * tensor, [=](Bed& b) {
-                        return b.backend->DilatedConvBackward({b.models(), Conv(b.shape, d), b.dz, {}, b.y, b.norm(fused), b.w,
-                                                               b.packed, b.x, b.prologue(fused), {}, b.dz, b.moments, b.dw,
+                        return b.backend->DilatedConvBackward({b.models(),
+                                                               Conv(b.shape, d),
+                                                               b.dz,
+                                                               {},
+                                                               b.y,
+                                                               b.norm(fused),
+                                                               b.w,
+                                                               b.packed,
+                                                               b.x,
+                                                               b.prologue(fused),
+                                                               {},
+                                                               b.dz,
+                                                               b.moments,
+                                                               b.dw,
                                                                b.shape.width * b.shape.filters * b.shape.filters});
                       }});
     }
@@ -122,26 +135,28 @@ std::vector<Row> Rows(const Shape& s) {
                     return b.backend->EmbedConvForward({b.models(), Embed(b), b.rows, b.w, b.y, b.moments});
                   }});
   rows.push_back({"embed_conv_backward", kBatch * bench::LookupFlops(s), 2 * tensor, [](Bed& b) {
-                    return b.backend->EmbedConvBackward({b.models(), Embed(b), b.rows, b.dz, b.y, b.mean, b.rstd, b.gamma, b.sums,
-                                                         b.dw, b.shape.first_width * 4 * b.shape.filters});
+                    return b.backend->EmbedConvBackward({b.models(), Embed(b), b.rows, b.dz, b.y, b.mean, b.rstd,
+                                                         b.gamma, b.sums, b.dw,
+                                                         b.shape.first_width * 4 * b.shape.filters});
                   }});
   rows.push_back({"residual_pool_forward", 0, 2 * tensor, [](Bed& b) {
                     const Shape& s = b.shape;
-                    return b.backend->ResidualPoolForward({b.models(), s.length, s.filters, s.pool, kBatch, b.y, b.mean, b.rstd,
-                                                           b.gamma, b.beta, b.x, b.prologue(true), 0.2f, 0.f, 64, 65, b.mask2,
-                                                           b.mask2, b.p});
+                    return b.backend->ResidualPoolForward({b.models(), s.length, s.filters, s.pool, kBatch, b.y, b.mean,
+                                                           b.rstd, b.gamma, b.beta, b.x, b.prologue(true), 0.2f, 0.f,
+                                                           64, 65, b.mask2, b.mask2, b.p});
                   }});
   rows.push_back({"residual_pool_backward", 0, tensor, [](Bed& b) {
                     const Shape& s = b.shape;
-                    return b.backend->ResidualPoolBackward({b.models(), s.length, s.filters, s.pool, kBatch, b.y, b.mean, b.rstd,
-                                                            0.2f, 0.f, b.mask, b.mask, b.p, b.moments});
+                    return b.backend->ResidualPoolBackward({b.models(), s.length, s.filters, s.pool, kBatch, b.y,
+                                                            b.mean, b.rstd, 0.2f, 0.f, b.mask, b.mask, b.p, b.moments});
                   }});
   rows.push_back({"dense_forward", kBatch * 2.0 * s.flat() * s.hidden, dense, [](Bed& b) {
-                    return b.backend->DenseForward({b.models(), b.shape.flat(), b.shape.hidden, kBatch, b.p, b.w, b.packed, b.z, b.moments});
+                    return b.backend->DenseForward(
+                        {b.models(), b.shape.flat(), b.shape.hidden, kBatch, b.p, b.w, b.packed, b.z, b.moments});
                   }});
   rows.push_back({"dense_backward", kBatch * 4.0 * s.flat() * s.hidden, 2 * dense, [](Bed& b) {
-                    return b.backend->DenseBackward({b.models(), b.shape.flat(), b.shape.hidden, kBatch, b.z, b.z, b.norm(true), b.p,
-                                                     b.w, b.packed, b.p, b.dw});
+                    return b.backend->DenseBackward({b.models(), b.shape.flat(), b.shape.hidden, kBatch, b.z, b.z,
+                                                     b.norm(true), b.p, b.w, b.packed, b.p, b.dw});
                   }});
   return rows;
 }
@@ -151,8 +166,8 @@ void RunRow(benchmark::State& state, const bench::Peak& peak, const Row& row, in
   for (int i = 0; i < 3; ++i) RB_CHECK(row.run(bed).ok());
   const auto start = std::chrono::steady_clock::now();
   for (auto _ : state) RB_CHECK(row.run(bed).ok());
-  const double seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() / static_cast<double>(state.iterations());
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count() /
+                         static_cast<double>(state.iterations());
   state.counters["GB/s"] = row.bytes / seconds * 1e-9;
   if (row.flops == 0) return;
   state.counters["GFLOP/s"] = row.flops / seconds * 1e-9;
@@ -168,7 +183,8 @@ int main(int argc, char** argv) {
   for (const int threads : {1, 2}) {
     if (threads > rb::UsableProcessors()) continue;
     for (const rb::Row& row : rb::Rows(rb::kPaperShape)) {
-      benchmark::RegisterBenchmark((row.name + "/threads:" + std::to_string(threads)).c_str(), rb::RunRow, peak, row, threads)
+      benchmark::RegisterBenchmark((row.name + "/threads:" + std::to_string(threads)).c_str(), rb::RunRow, peak, row,
+                                   threads)
           ->Unit(benchmark::kMicrosecond)
           ->UseRealTime();
     }

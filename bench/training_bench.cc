@@ -1,4 +1,5 @@
-// Whole training steps: batch norm, dropout, Adam and all, on synthetic sequences (kernel time does not depend on values).
+// Whole training steps: batch norm, dropout, Adam and all, on synthetic sequences (kernel time does not depend on
+// values).
 //
 // Rows: preset x threads x models side by side. Counters: sequences a second, FLOP/s, percent of the multiply-add peak
 // measured in the same run (threads times one core's).
@@ -83,9 +84,10 @@ void Register(const bench::Peak& peak) {
     if (threads > UsableProcessors()) continue;
     for (const int models : {1, 4}) {
       for (const bool paper : {true, false}) {
-        const std::string name = std::string("training_step/") + (paper ? "paper" : "published") + "/models:" +
-                                 std::to_string(models) + "/threads:" + std::to_string(threads);
-        benchmark::RegisterBenchmark(name.c_str(), TrainingStep, peak, paper ? kPaperShape : kPublishedShape, models, threads)
+        const std::string name = std::string("training_step/") + (paper ? "paper" : "published") +
+                                 "/models:" + std::to_string(models) + "/threads:" + std::to_string(threads);
+        benchmark::RegisterBenchmark(name.c_str(), TrainingStep, peak, paper ? kPaperShape : kPublishedShape, models,
+                                     threads)
             ->Unit(benchmark::kMillisecond)
             ->UseRealTime();
       }

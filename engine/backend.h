@@ -1,5 +1,5 @@
-// A machine that runs the operators: CPU now, CUDA beside it. One virtual per operator, at the granularity at which both
-// machines fuse, so that a checking backend can compare like with like.
+// A machine that runs the operators: CPU now, CUDA beside it. One virtual per operator, at the granularity at which
+// both machines fuse, so that a checking backend can compare like with like.
 #ifndef RB_ENGINE_BACKEND_H_
 #define RB_ENGINE_BACKEND_H_
 
@@ -49,7 +49,8 @@ class Arena {
 class Scorer {
  public:
   virtual ~Scorer() = default;
-  virtual absl::Status Score(const uint32_t* bases, const float* tracks, const int32_t* rows, int64_t n, float* out) = 0;
+  virtual absl::Status Score(const uint32_t* bases, const float* tracks, const int32_t* rows, int64_t n,
+                             float* out) = 0;
 };
 
 template <class T>

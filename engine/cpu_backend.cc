@@ -76,10 +76,10 @@ class CpuBackend : public Backend<T> {
     return absl::OkStatus();
   }
 
-#define RB_CPU_BACKEND_OPERATOR(Name, Args)            \
-  absl::Status Name(const Args<T>& args) override {    \
-    cpu::Name<T>(args, parallel_);                     \
-    return absl::OkStatus();                           \
+#define RB_CPU_BACKEND_OPERATOR(Name, Args)         \
+  absl::Status Name(const Args<T>& args) override { \
+    cpu::Name<T>(args, parallel_);                  \
+    return absl::OkStatus();                        \
   }
   RB_CPU_BACKEND_OPERATOR(Gather, GatherArgs)
   RB_CPU_BACKEND_OPERATOR(EmbedConvForward, EmbedConvForwardArgs)
@@ -103,7 +103,8 @@ class CpuBackend : public Backend<T> {
       return absl::InvalidArgumentError("precision tf32 exists on GPUs only; on the CPU use fp32 or bf16");
     }
     if (precision == Precision::kBf16 && !cpu::HasBf16()) {
-      return absl::InvalidArgumentError("precision bf16 needs a processor with AVX512-BF16, which this one lacks; use fp32");
+      return absl::InvalidArgumentError(
+          "precision bf16 needs a processor with AVX512-BF16, which this one lacks; use fp32");
     }
     return std::make_unique<CpuFoldedScorer>(geometry, weights, precision, parallel_);
   }

@@ -141,7 +141,8 @@ void* ThreadPool::Scratch(int thread, size_t bytes) {
 
 int UsableProcessors() {
   cpu_set_t set;
-  int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : static_cast<int>(std::thread::hardware_concurrency());
+  int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
+                                                      : static_cast<int>(std::thread::hardware_concurrency());
   // cgroup v2: "quota period" or "max period", microseconds.
   std::ifstream file("/sys/fs/cgroup/cpu.max");
   std::string quota;

@@ -8,9 +8,10 @@
 
 namespace rb {
 
-// A fixed set of threads (the caller is thread 0). Tasks are dealt as contiguous ranges, a thread that runs out takes from
-// the others' ranges. Waiting threads spin for a moment, then sleep, so an idle pool costs nothing and a short operator
-// does not pay a wake-up. Denormals are flushed to zero in the pool's threads and, while Run is active, in the caller.
+// A fixed set of threads (the caller is thread 0). Tasks are dealt as contiguous ranges, a thread that runs out takes
+// from the others' ranges. Waiting threads spin for a moment, then sleep, so an idle pool costs nothing and a short
+// operator does not pay a wake-up. Denormals are flushed to zero in the pool's threads and, while Run is active, in the
+// caller.
 class ThreadPool : public Parallel {
  public:
   // threads >= 1; 0 takes the number of processors this process may use.

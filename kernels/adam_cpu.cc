@@ -30,7 +30,8 @@ void UpdateRun(const AdamArgs<T>& a, int slot, const GradientSegment& segment, i
   T *p = a.parameters[slot] + segment.offset, *m = a.m[slot] + segment.offset, *v = a.v[slot] + segment.offset;
   for (int64_t i = begin; i < end; i += lanes) {
     auto g = hn::Load(d, gradient + i);
-    for (int chunk = 1; chunk < segment.chunks; ++chunk) g = hn::Add(g, hn::Load(d, gradient + chunk * segment.chunk_stride + i));
+    for (int chunk = 1; chunk < segment.chunks; ++chunk)
+      g = hn::Add(g, hn::Load(d, gradient + chunk * segment.chunk_stride + i));
     const auto new_m = hn::MulAdd(b1, hn::Load(d, m + i), hn::Mul(r1, g));
     const auto new_v = hn::MulAdd(b2, hn::Load(d, v + i), hn::Mul(r2, hn::Mul(g, g)));
     hn::Store(new_m, d, m + i);

@@ -2,8 +2,8 @@
 //
 // Forward: producers emit (mean, M2) per chunk; BatchNormFinalize merges them in chunk order (Chan's update, never
 // E[x^2] - E[x]^2) and updates the running statistics. The affine map itself is the consumers' prologue.
-// Backward: producers emit per-chunk sums of dz and dz*xhat; BatchNormGradFinalize adds them in chunk order, which also is
-// dbeta and dgamma.
+// Backward: producers emit per-chunk sums of dz and dz*xhat; BatchNormGradFinalize adds them in chunk order, which also
+// is dbeta and dgamma.
 #ifndef RB_KERNELS_BATCH_NORM_H_
 #define RB_KERNELS_BATCH_NORM_H_
 
@@ -12,8 +12,9 @@
 
 namespace rb {
 
-// moments[chunk][2][C] -> mean[C], rstd[C] = 1/sqrt(M2/count + epsilon); running = momentum*running + (1-momentum)*batch,
-// with the population variance (Keras). count = rows * positions. Models with zero rows are left alone.
+// moments[chunk][2][C] -> mean[C], rstd[C] = 1/sqrt(M2/count + epsilon); running = momentum*running +
+// (1-momentum)*batch, with the population variance (Keras). count = rows * positions. Models with zero rows are left
+// alone.
 template <class T>
 struct BatchNormFinalizeArgs {
   Models models;
@@ -36,8 +37,8 @@ struct BatchNormGradFinalizeArgs {
 
 // How a consumer takes its input x: a = dropout(relu(gamma * (x - mean) * rstd + beta)). Null mean: a = x.
 // Dropout keeps an element when its 16 bits >= round(rate * 65536) and scales kept ones by 65536 / (65536 - threshold);
-// bits come from Philox(dropout_key; element/8, layer, step) with element = (n*L + l)*C + c: eight channels a call, channel
-// 2j and 2j+1 of the eight from the low and high half of word j.
+// bits come from Philox(dropout_key; element/8, layer, step) with element = (n*L + l)*C + c: eight channels a call,
+// channel 2j and 2j+1 of the eight from the low and high half of word j.
 template <class T>
 struct Prologue {
   PerModel<const T> mean, rstd, gamma, beta;  // [C]

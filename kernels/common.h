@@ -13,8 +13,8 @@ namespace rb {
 inline constexpr int kPanel = 32;
 
 // A batch is cut into this many chunks whatever the number of models or threads. Each chunk's sums (batch-norm moments,
-// weight gradients) are made in row order and chunks are combined in index order, so results never depend on who computed
-// what. Eight chunks feed eight threads even when a single model trains.
+// weight gradients) are made in row order and chunks are combined in index order, so results never depend on who
+// computed what. Eight chunks feed eight threads even when a single model trains.
 inline constexpr int kBatchChunks = 8;
 
 // First batch row of a chunk; chunk c covers rows [ChunkBegin(n, c), ChunkBegin(n, c + 1)).

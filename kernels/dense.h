@@ -26,13 +26,13 @@ template <class T>
 struct DenseBackwardArgs {
   Models models;
   int in = 0, out = 0, batch = 0;
-  PerModel<T> dh;         // [N][O], gradient behind the batch norm; overwritten by the one before it
-  PerModel<const T> z;    // [N][O]
+  PerModel<T> dh;       // [N][O], gradient behind the batch norm; overwritten by the one before it
+  PerModel<const T> z;  // [N][O]
   NormGrad<T> norm;
   PerModel<const T> x, w;
-  PerModel<T> packed;     // workspace, K*O values
-  PerModel<T> dx;         // null: weight gradient only
-  PerModel<T> dw;         // null: data gradient only
+  PerModel<T> packed;  // workspace, K*O values
+  PerModel<T> dx;      // null: weight gradient only
+  PerModel<T> dw;      // null: data gradient only
 };
 
 namespace cpu {

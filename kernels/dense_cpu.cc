@@ -1,8 +1,8 @@
 // Dense layer on the CPU (kernels/dense.h).
 //
-// Mapping: forward and data gradient, one task a chunk (12 or 13 rows: one register tile); weight gradient, one task a slice
-// of input channels over the whole batch. FLOPs a sequence at 384 x 256: 0.2 M each. Limit: reading the packed weights
-// (393 KB) from L2 once a chunk.
+// Mapping: forward and data gradient, one task a chunk (12 or 13 rows: one register tile); weight gradient, one task a
+// slice of input channels over the whole batch. FLOPs a sequence at 384 x 256: 0.2 M each. Limit: reading the packed
+// weights (393 KB) from L2 once a chunk.
 #include "kernels/dense.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -44,7 +44,8 @@ void DenseForwardImpl(const DenseForwardArgs<T>& a, Parallel& parallel) {
   });
   parallel.Run(static_cast<int64_t>(a.models.count) * kBatchChunks, [&](int64_t task, int) {
     const int slot = a.models.live[task / kBatchChunks], chunk = static_cast<int>(task % kBatchChunks);
-    const int rows = a.models.state[slot].rows, begin = ChunkBegin(rows, chunk), count = ChunkBegin(rows, chunk + 1) - begin;
+    const int rows = a.models.state[slot].rows, begin = ChunkBegin(rows, chunk),
+              count = ChunkBegin(rows, chunk + 1) - begin;
     if (rows == 0) return;
     T* mean = a.moments ? a.moments[slot] + static_cast<int64_t>(chunk) * 2 * a.out : nullptr;
     if (mean) std::fill(mean, mean + 2 * a.out, T(0));
@@ -65,7 +66,8 @@ void DenseBackwardImpl(const DenseBackwardArgs<T>& a, Parallel& parallel) {
   }
   parallel.Run(static_cast<int64_t>(a.models.count) * kBatchChunks, [&](int64_t task, int thread) {
     const int slot = a.models.live[task / kBatchChunks], chunk = static_cast<int>(task % kBatchChunks);
-    const int rows = a.models.state[slot].rows, begin = ChunkBegin(rows, chunk), count = ChunkBegin(rows, chunk + 1) - begin;
+    const int rows = a.models.state[slot].rows, begin = ChunkBegin(rows, chunk),
+              count = ChunkBegin(rows, chunk + 1) - begin;
     if (count == 0) return;
     T* dh = a.dh[slot] + static_cast<int64_t>(begin) * a.out;
     if (a.norm.mean) {

@@ -1,8 +1,8 @@
 // Dilated convolution, same padding, no bias.
 //
 //   y[n,l,o] = sum_k sum_c a[n, l + (k-h)*D, c] * w[k,c,o],   h = (K-1)/2, rows outside [0, L) are zero,
-// a = the input behind an optional prologue (batch norm, ReLU, dropout). Every output accumulates tap-major, then channel,
-// by fused multiply-add, whatever the tile.
+// a = the input behind an optional prologue (batch norm, ReLU, dropout). Every output accumulates tap-major, then
+// channel, by fused multiply-add, whatever the tile.
 #ifndef RB_KERNELS_DILATED_CONV_H_
 #define RB_KERNELS_DILATED_CONV_H_
 
@@ -14,11 +14,11 @@
 namespace rb {
 
 struct DilatedConvGeometry {
-  int length = 0;     // L
-  int in = 0, out = 0;  // C, O: multiples of kPanel
-  int width = 0;      // K, odd
-  int dilation = 1;   // D
-  int batch = 0;      // most rows a batch can have
+  int length = 0;                                           // L
+  int in = 0, out = 0;                                      // C, O: multiples of kPanel
+  int width = 0;                                            // K, odd
+  int dilation = 1;                                         // D
+  int batch = 0;                                            // most rows a batch can have
   int reach() const { return (width - 1) / 2 * dilation; }  // rows of zero padding on either side
   int64_t weights() const { return static_cast<int64_t>(width) * in * out; }
 };
@@ -28,12 +28,12 @@ template <class T>
 struct DilatedConvForwardArgs {
   Models models;
   DilatedConvGeometry geometry;
-  PerModel<const T> x;    // [N][L][C], raw
+  PerModel<const T> x;  // [N][L][C], raw
   Prologue<T> prologue;
-  PerModel<const T> w;    // [K][C][O]
-  PerModel<T> packed;     // workspace, geometry.weights() values
+  PerModel<const T> w;  // [K][C][O]
+  PerModel<T> packed;   // workspace, geometry.weights() values
   PerModel<T> y;
-  PerModel<T> moments;    // may be null
+  PerModel<T> moments;  // may be null
 };
 
 // One pass: rebuilds dy from dz (or from `pool`, when given) and y, then
@@ -45,18 +45,18 @@ template <class T>
 struct DilatedConvBackwardArgs {
   Models models;
   DilatedConvGeometry geometry;
-  PerModel<const T> dz;   // [N][L][O]; unused when pool is given
+  PerModel<const T> dz;  // [N][L][O]; unused when pool is given
   PoolGrad<T> pool;
-  PerModel<const T> y;    // [N][L][O], this layer's output
+  PerModel<const T> y;  // [N][L][O], this layer's output
   NormGrad<T> norm;
   PerModel<const T> w;
-  PerModel<T> packed;     // workspace, geometry.weights() values
-  PerModel<const T> x;    // [N][L][C], raw input
-  Prologue<T> prologue;   // mask is read
-  PoolGrad<T> skip;       // gradient that reaches the input beside this layer
-  PerModel<T> dx;         // [N][L][C]; null: weight gradient only
+  PerModel<T> packed;      // workspace, geometry.weights() values
+  PerModel<const T> x;     // [N][L][C], raw input
+  Prologue<T> prologue;    // mask is read
+  PoolGrad<T> skip;        // gradient that reaches the input beside this layer
+  PerModel<T> dx;          // [N][L][C]; null: weight gradient only
   PerModel<T> chunk_sums;  // [chunk][2][C]
-  PerModel<T> dw;         // null: data gradient only
+  PerModel<T> dw;          // null: data gradient only
   int64_t dw_chunk_stride = 0;
 };
 

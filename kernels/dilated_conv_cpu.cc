@@ -1,9 +1,10 @@
 // Dilated convolution on the CPU (kernels/dilated_conv.h).
 //
 // Mapping: a task is one chunk of one model's batch; a sequence at a time goes through the register tile of tile-inl.h.
-// Bytes a sequence and layer (C = 96, L = 41, fp32): forward reads x and writes y (31.5 KB) plus 0.5 KB of mask; backward
-// reads dz, y, x and writes dx (63 KB). FLOPs: forward 2*L*K*C^2 = 2.27 M (zero taps skipped: 2.18 M at dilation 2), twice
-// that backward. Limit: multiply-adds; the padded input (18.8 KB) stays in L1, the packed weights (110 KB) in L2.
+// Bytes a sequence and layer (C = 96, L = 41, fp32): forward reads x and writes y (31.5 KB) plus 0.5 KB of mask;
+// backward reads dz, y, x and writes dx (63 KB). FLOPs: forward 2*L*K*C^2 = 2.27 M (zero taps skipped: 2.18 M at
+// dilation 2), twice that backward. Limit: multiply-adds; the padded input (18.8 KB) stays in L1, the packed weights
+// (110 KB) in L2.
 #include "kernels/dilated_conv.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -18,8 +19,8 @@
 HWY_BEFORE_NAMESPACE();
 namespace rb::cpu::HWY_NAMESPACE {
 
-// Sequences whose gradient work shares one pass over the weight gradient: 4 * 2 * 18.8 KB of padded input and dy stay in
-// L2, and each register block of dw is loaded and stored once per 164 rows.
+// Sequences whose gradient work shares one pass over the weight gradient: 4 * 2 * 18.8 KB of padded input and dy stay
+// in L2, and each register block of dw is loaded and stored once per 164 rows.
 inline constexpr int kGradSequences = 4;
 
 template <class T>
@@ -188,7 +189,8 @@ HWY_INLINE void WeightGradient(const DilatedConvGeometry& g, const T* x, const T
   const int64_t x_run = PaddedSize<T>(g, g.in), dy_run = PaddedSize<T>(g, g.out);
   for (int t = 0; t < g.width; ++t) {
     const int shift = (t - g.width / 2) * g.dilation;
-    const int first = std::min(std::max(0, -shift), g.length), last = std::max(first, std::min(g.length, g.length - shift));
+    const int first = std::min(std::max(0, -shift), g.length),
+              last = std::max(first, std::min(g.length, g.length - shift));
     OuterProduct(x + static_cast<int64_t>(first + shift) * g.in, g.in, x_run, dy + static_cast<int64_t>(first) * g.out,
                  g.out, dy_run, last - first, count, g.in, g.out, fresh, dw + static_cast<int64_t>(t) * g.in * g.out);
   }
@@ -202,7 +204,8 @@ void BackwardChunk(const DilatedConvBackwardArgs<T>& a, int slot, int chunk, Par
   const ConvScratch<T> s = CarveConvScratch<T>(g, kGradSequences, parallel, thread);
   const int64_t in_size = static_cast<int64_t>(g.length) * g.in;
   const int64_t x_run = PaddedSize<T>(g, g.in), dy_run = PaddedSize<T>(g, g.out);
-  T *x0 = s.padded_x + static_cast<int64_t>(g.reach()) * g.in, *dy0 = s.padded_dy + static_cast<int64_t>(g.reach()) * g.out;
+  T *x0 = s.padded_x + static_cast<int64_t>(g.reach()) * g.in,
+    *dy0 = s.padded_dy + static_cast<int64_t>(g.reach()) * g.out;
   if (a.norm.mean) MakeNormGrad(a.norm, slot, g.out, static_cast<int64_t>(batch) * g.length, s.grad);
   if (a.prologue.mean) {
     StartAffine(a.prologue, slot, g.in, s.affine);
@@ -216,8 +219,8 @@ void BackwardChunk(const DilatedConvBackwardArgs<T>& a, int slot, int chunk, Par
       const int n = first + q;
       RebuildDy(a, s, slot, n, dy0 + q * dy_run);
       if (dw && a.prologue.mean) {
-        Reactivate(a.x[slot] + n * in_size, g.length, g.in, s.affine,
-                   a.prologue.mask[slot] + n * (in_size / kPanel), x0 + q * x_run);
+        Reactivate(a.x[slot] + n * in_size, g.length, g.in, s.affine, a.prologue.mask[slot] + n * (in_size / kPanel),
+                   x0 + q * x_run);
       } else if (dw) {
         std::memcpy(x0 + q * x_run, a.x[slot] + n * in_size, in_size * sizeof(T));
       }

@@ -11,11 +11,11 @@
 namespace rb {
 
 struct EmbedConvGeometry {
-  int length = 0;      // L
-  int structure = 0;   // S, tracks beside the four bases
-  int filters = 0;     // O, a multiple of kPanel
-  int width = 0;       // K, odd
-  int batch = 0;       // most rows a batch can have
+  int length = 0;                   // L
+  int structure = 0;                // S, tracks beside the four bases
+  int filters = 0;                  // O, a multiple of kPanel
+  int width = 0;                    // K, odd
+  int batch = 0;                    // most rows a batch can have
   const uint32_t* bases = nullptr;  // [sequences][PackedWords(L)], shared by all models
   const float* tracks = nullptr;    // [sequences][L][S], or null when S == 0
 };
@@ -38,9 +38,9 @@ struct EmbedConvBackwardArgs {
   Models models;
   EmbedConvGeometry geometry;
   PerModel<const int32_t> rows;
-  PerModel<const T> dz, y;             // [N][L][O]
+  PerModel<const T> dz, y;              // [N][L][O]
   PerModel<const T> mean, rstd, gamma;  // [O]; mean null: dy = dz
-  PerModel<const T> sums;              // [2][O]: sum of dz, sum of dz*xhat
+  PerModel<const T> sums;               // [2][O]: sum of dz, sum of dz*xhat
   PerModel<T> dw;
   int64_t dw_chunk_stride = 0;
 };

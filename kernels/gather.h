@@ -7,8 +7,8 @@
 
 namespace rb {
 
-// Batch row i of a model is training row perm(first + i), perm = FeistelPermutation(num_rows, epoch_key); its sequence is
-// training_rows[perm], its target targets[that sequence]. Fills state.rows entries.
+// Batch row i of a model is training row perm(first + i), perm = FeistelPermutation(num_rows, epoch_key); its sequence
+// is training_rows[perm], its target targets[that sequence]. Fills state.rows entries.
 template <class T>
 struct GatherArgs {
   Models models;

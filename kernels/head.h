@@ -13,8 +13,8 @@ namespace rb {
 
 enum class Loss { kSquaredError, kCrossEntropy };
 
-// Overwrites out[N], dh[N][C] (gradient behind the batch norm), chunk_sums[chunk][2][C], dw[chunk][C + 1] (bias last) and
-// loss[chunk] (each chunk's part of the batch mean, double).
+// Overwrites out[N], dh[N][C] (gradient behind the batch norm), chunk_sums[chunk][2][C], dw[chunk][C + 1] (bias last)
+// and loss[chunk] (each chunk's part of the batch mean, double).
 template <class T>
 struct HeadArgs {
   Models models;

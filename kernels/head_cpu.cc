@@ -37,7 +37,8 @@ HWY_INLINE T DotHead(const T* h, const T* w, int channels) {
 
 // dw += gradient * h and dh = mask ? gradient * w * scale : 0.
 template <class T>
-HWY_INLINE void HeadGradient(const T* h, const T* w, const uint32_t* bits, T gradient, T scale, int channels, T* dw, T* dh) {
+HWY_INLINE void HeadGradient(const T* h, const T* w, const uint32_t* bits, T gradient, T scale, int channels, T* dw,
+                             T* dh) {
   const Tag<T> d;
   const int lanes = static_cast<int>(hn::Lanes(d));
   const auto g = hn::Set(d, gradient), gs = hn::Set(d, gradient * scale);

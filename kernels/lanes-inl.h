@@ -1,6 +1,6 @@
-// Pieces that CPU operators share beside the matrix tile: bit masks, dropout bits, activations, moments, gradients behind a
-// batch norm. Included once per vector target (Highway's scheme). All loops run over channels in whole vectors: channel
-// counts are multiples of kPanel, so there are no remainders.
+// Pieces that CPU operators share beside the matrix tile: bit masks, dropout bits, activations, moments, gradients
+// behind a batch norm. Included once per vector target (Highway's scheme). All loops run over channels in whole
+// vectors: channel counts are multiples of kPanel, so there are no remainders.
 #if defined(RB_KERNELS_LANES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef RB_KERNELS_LANES_INL_H_
 #undef RB_KERNELS_LANES_INL_H_
@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/batch_norm.h"
 #include "kernels/common.h"
@@ -58,9 +59,9 @@ HWY_INLINE uint32_t BitsOfMask(D d, hn::Mask<D> mask) {
 
 // ------------------------------------------------------------------------------------------------- dropout bits
 
-// Keep bits of `words` * 32 consecutive elements from element `first` (a multiple of 32) on: see Prologue in batch_norm.h.
-// Writes up to one word more than asked. Eight counters run beside each other in the low halves of 64-bit lanes; lane i
-// holds counter (i % 2) * lanes/2 + i/2, which makes interleaving the words put channels in order.
+// Keep bits of `words` * 32 consecutive elements from element `first` (a multiple of 32) on: see Prologue in
+// batch_norm.h. Writes up to one word more than asked. Eight counters run beside each other in the low halves of 64-bit
+// lanes; lane i holds counter (i % 2) * lanes/2 + i/2, which makes interleaving the words put channels in order.
 inline void DropoutWords(uint64_t key, uint64_t step, uint32_t layer, uint32_t first, int words, uint32_t threshold,
                          uint32_t* out) {
   if (threshold == 0) {
@@ -144,7 +145,8 @@ HWY_INLINE void Activate(const T* x, int rows, int channels, Affine<T> affine, u
     for (int c = 0; c < channels; c += kPanel, ++bits) {
       uint32_t word = 0;
       for (int v = 0; v < kPanel; v += lanes, x += lanes, out += lanes) {
-        const auto value = hn::MulAdd(hn::Load(d, x), hn::Load(d, affine.scale + c + v), hn::Load(d, affine.shift + c + v));
+        const auto value =
+            hn::MulAdd(hn::Load(d, x), hn::Load(d, affine.scale + c + v), hn::Load(d, affine.shift + c + v));
         const auto mask = hn::And(hn::Gt(value, hn::Zero(d)), MaskOfBits(d, *bits >> v));
         hn::Store(hn::IfThenElseZero(mask, value), d, out);
         word |= BitsOfMask(d, mask) << v;
@@ -162,7 +164,8 @@ HWY_INLINE void Reactivate(const T* x, int rows, int channels, Affine<T> affine,
   for (int r = 0; r < rows; ++r) {
     for (int c = 0; c < channels; c += kPanel, ++bits) {
       for (int v = 0; v < kPanel; v += lanes, x += lanes, out += lanes) {
-        const auto value = hn::MulAdd(hn::Load(d, x), hn::Load(d, affine.scale + c + v), hn::Load(d, affine.shift + c + v));
+        const auto value =
+            hn::MulAdd(hn::Load(d, x), hn::Load(d, affine.scale + c + v), hn::Load(d, affine.shift + c + v));
         hn::Store(hn::IfThenElseZero(MaskOfBits(d, *bits >> v), value), d, out);
       }
     }
@@ -171,28 +174,53 @@ HWY_INLINE void Reactivate(const T* x, int rows, int channels, Affine<T> affine,
 
 // ------------------------------------------------------------------------------------------------------ moments
 
+// Calls f(vectors, c) over blocks of channels: six vectors at a time while they fit (six independent chains hide the
+// latency of a sum over rows), then two.
+template <class T, class F>
+HWY_INLINE void ForChannelBlocks(int channels, const F& f) {
+  const int lanes = static_cast<int>(hn::Lanes(Tag<T>()));
+  int c = 0;
+  for (; c + 6 * lanes <= channels; c += 6 * lanes) f(std::integral_constant<int, 6>(), c);
+  for (; c < channels; c += 2 * lanes) f(std::integral_constant<int, 2>(), c);
+}
+
+// One block of AddMoments: kVectors vectors of channels.
+template <int kVectors, class T>
+HWY_INLINE void AddMomentsBlock(const T* y, int64_t row_stride, int rows, T weight, T cross, T* mean, T* m2) {
+  const Tag<T> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  Vec<T> block_mean[kVectors], block_m2[kVectors];
+  for (int v = 0; v < kVectors; ++v) block_mean[v] = block_m2[v] = hn::Zero(d);
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 6
+    for (int v = 0; v < kVectors; ++v)
+      block_mean[v] = hn::Add(block_mean[v], hn::Load(d, y + r * row_stride + v * lanes));
+  }
+  const auto inverse = hn::Set(d, T(1) / static_cast<T>(rows));
+  for (int v = 0; v < kVectors; ++v) block_mean[v] = hn::Mul(block_mean[v], inverse);
+  for (int r = 0; r < rows; ++r) {
+#pragma GCC unroll 6
+    for (int v = 0; v < kVectors; ++v) {
+      const auto delta = hn::Sub(hn::Load(d, y + r * row_stride + v * lanes), block_mean[v]);
+      block_m2[v] = hn::MulAdd(delta, delta, block_m2[v]);
+    }
+  }
+  for (int v = 0; v < kVectors; ++v, mean += lanes, m2 += lanes) {
+    const auto delta = hn::Sub(block_mean[v], hn::Load(d, mean));
+    const auto between = hn::Mul(hn::Mul(delta, delta), hn::Set(d, cross));
+    hn::Store(hn::MulAdd(delta, hn::Set(d, weight), hn::Load(d, mean)), d, mean);
+    hn::Store(hn::Add(hn::Add(hn::Load(d, m2), block_m2[v]), between), d, m2);
+  }
+}
+
 // Adds `rows` rows of y to (mean, M2) over `count` earlier rows: the block's own two-pass moments, then Chan's merge.
 template <class T>
 HWY_INLINE void AddMoments(const T* y, int64_t row_stride, int rows, int channels, int64_t count, T* mean, T* m2) {
-  const Tag<T> d;
-  const int lanes = static_cast<int>(hn::Lanes(d));
   const T n = static_cast<T>(rows), total = static_cast<T>(count + rows);
-  const auto inverse = hn::Set(d, T(1) / n);
-  const auto weight = hn::Set(d, n / total), cross = hn::Set(d, static_cast<T>(count) * n / total);
-  for (int c = 0; c < channels; c += lanes) {
-    auto sum = hn::Zero(d);
-    for (int r = 0; r < rows; ++r) sum = hn::Add(sum, hn::Load(d, y + r * row_stride + c));
-    const auto block_mean = hn::Mul(sum, inverse);
-    auto block_m2 = hn::Zero(d);
-    for (int r = 0; r < rows; ++r) {
-      const auto delta = hn::Sub(hn::Load(d, y + r * row_stride + c), block_mean);
-      block_m2 = hn::MulAdd(delta, delta, block_m2);
-    }
-    const auto old_mean = hn::Load(d, mean + c);
-    const auto delta = hn::Sub(block_mean, old_mean);
-    hn::Store(hn::MulAdd(delta, weight, old_mean), d, mean + c);
-    hn::Store(hn::Add(hn::Add(hn::Load(d, m2 + c), block_m2), hn::Mul(hn::Mul(delta, delta), cross)), d, m2 + c);
-  }
+  ForChannelBlocks<T>(channels, [&](auto vectors, int c) HWY_ATTR {
+    AddMomentsBlock<decltype(vectors)::value>(y + c, row_stride, rows, n / total, static_cast<T>(count) * n / total,
+                                              mean + c, m2 + c);
+  });
 }
 
 // ------------------------------------------------------------------------------------ gradients behind batch norm
@@ -249,20 +277,32 @@ HWY_INLINE void ExpandPoolGrad(const T* dp, const uint32_t* bits, int length, in
 
 // sums[0][c] += dz, sums[1][c] += dz * xhat over rows; xhat = (x - mean) * rstd.
 template <class T>
-HWY_INLINE void AddNormGradSums(const T* dz, const T* x, int rows, int channels, const T* mean, const T* rstd, T* sums) {
+HWY_INLINE void AddNormGradSums(const T* dz, const T* x, int rows, int channels, const T* mean, const T* rstd,
+                                T* sums) {
   const Tag<T> d;
   const int lanes = static_cast<int>(hn::Lanes(d));
-  for (int c = 0; c < channels; c += lanes) {
-    auto s0 = hn::Load(d, sums + c), s1 = hn::Load(d, sums + channels + c);
-    const auto m = hn::Load(d, mean + c), r = hn::Load(d, rstd + c);
-    for (int64_t i = c; i < static_cast<int64_t>(rows) * channels; i += channels) {
-      const auto g = hn::Load(d, dz + i);
-      s0 = hn::Add(s0, g);
-      s1 = hn::MulAdd(g, hn::Mul(hn::Sub(hn::Load(d, x + i), m), r), s1);
+  ForChannelBlocks<T>(channels, [&](auto vectors, int c) HWY_ATTR {
+    constexpr int kVectors = decltype(vectors)::value;
+    Vec<T> s0[kVectors], s1[kVectors], m[kVectors], r[kVectors];
+    for (int v = 0; v < kVectors; ++v) {
+      s0[v] = hn::Load(d, sums + c + v * lanes);
+      s1[v] = hn::Load(d, sums + channels + c + v * lanes);
+      m[v] = hn::Load(d, mean + c + v * lanes);
+      r[v] = hn::Load(d, rstd + c + v * lanes);
     }
-    hn::Store(s0, d, sums + c);
-    hn::Store(s1, d, sums + channels + c);
-  }
+    for (int64_t i = c; i < static_cast<int64_t>(rows) * channels; i += channels) {
+#pragma GCC unroll 6
+      for (int v = 0; v < kVectors; ++v) {
+        const auto g = hn::Load(d, dz + i + v * lanes);
+        s0[v] = hn::Add(s0[v], g);
+        s1[v] = hn::MulAdd(g, hn::Mul(hn::Sub(hn::Load(d, x + i + v * lanes), m[v]), r[v]), s1[v]);
+      }
+    }
+    for (int v = 0; v < kVectors; ++v) {
+      hn::Store(s0[v], d, sums + c + v * lanes);
+      hn::Store(s1[v], d, sums + channels + c + v * lanes);
+    }
+  });
 }
 
 // --------------------------------------------------------------------------------------------- weight gradients
@@ -290,11 +330,11 @@ HWY_INLINE void AccumulateOuter(const T* x, int64_t x_stride, const T* dy, int64
   }
 }
 
-// dw[i][o] (row stride `outputs`) for i in [0, channels) and all o: (fresh ? 0 : dw) + x^T dy over `blocks` runs of n rows;
-// runs start at x + b * x_run and dy + b * dy_run.
+// dw[i][o] (row stride `outputs`) for i in [0, channels) and all o: (fresh ? 0 : dw) + x^T dy over `blocks` runs of n
+// rows; runs start at x + b * x_run and dy + b * dy_run.
 template <class T>
-HWY_INLINE void OuterProduct(const T* x, int64_t x_stride, int64_t x_run, const T* dy, int64_t dy_stride, int64_t dy_run,
-                             int n, int blocks, int channels, int outputs, bool fresh, T* dw) {
+HWY_INLINE void OuterProduct(const T* x, int64_t x_stride, int64_t x_run, const T* dy, int64_t dy_stride,
+                             int64_t dy_run, int n, int blocks, int channels, int outputs, bool fresh, T* dw) {
   const Tag<T> d;
   const int lanes = static_cast<int>(hn::Lanes(d)), block = 2 * lanes;
   for (int o = 0; o < outputs; o += block) {
@@ -310,7 +350,8 @@ HWY_INLINE void OuterProduct(const T* x, int64_t x_stride, int64_t x_run, const 
           acc[i][0] = fresh ? hn::Zero(d) : hn::Load(d, to + static_cast<int64_t>(i) * outputs);
           acc[i][1] = fresh ? hn::Zero(d) : hn::Load(d, to + static_cast<int64_t>(i) * outputs + lanes);
         }
-        for (int b = 0; b < blocks; ++b) AccumulateOuter(x + b * x_run + c, x_stride, dy + b * dy_run + o, dy_stride, n, acc);
+        for (int b = 0; b < blocks; ++b)
+          AccumulateOuter(x + b * x_run + c, x_stride, dy + b * dy_run + o, dy_stride, n, acc);
 #pragma GCC unroll 16
         for (int i = 0; i < kRows; ++i) {
           hn::Store(acc[i][0], d, to + static_cast<int64_t>(i) * outputs);
@@ -322,7 +363,8 @@ HWY_INLINE void OuterProduct(const T* x, int64_t x_stride, int64_t x_run, const 
   }
 }
 
-// w[K][C][O] -> packed[C/kPanel][K][O][kPanel] with taps reversed: the weights of the data gradient, a convolution of dy.
+// w[K][C][O] -> packed[C/kPanel][K][O][kPanel] with taps reversed: the weights of the data gradient, a convolution of
+// dy.
 template <class T>
 void PackTransposed(const T* w, int taps, int in, int out, T* packed) {
   for (int panel = 0; panel < in / kPanel; ++panel) {
@@ -330,7 +372,8 @@ void PackTransposed(const T* w, int taps, int in, int out, T* packed) {
       const T* from = w + (static_cast<int64_t>(taps - 1 - t) * in + panel * kPanel) * out;
       for (int o0 = 0; o0 < out; o0 += 16) {  // 16 outputs at a time: whole cache lines are read
         for (int c = 0; c < kPanel; ++c) {
-          for (int o = o0; o < o0 + 16; ++o) packed[static_cast<int64_t>(o) * kPanel + c] = from[static_cast<int64_t>(c) * out + o];
+          for (int o = o0; o < o0 + 16; ++o)
+            packed[static_cast<int64_t>(o) * kPanel + c] = from[static_cast<int64_t>(c) * out + o];
         }
       }
       packed += static_cast<int64_t>(out) * kPanel;

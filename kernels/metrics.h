@@ -10,8 +10,9 @@ double Pearson(const float* x, const float* y, int64_t n);
 double Spearman(const float* x, const float* y, int64_t n);  // ties take mean ranks
 double MeanSquaredError(const float* x, const float* y, int64_t n);
 // scores against labels; a label >= 0.5 is positive.
-double AreaUnderRoc(const float* scores, const float* labels, int64_t n);             // ties count half
-double AreaUnderPrecisionRecall(const float* scores, const float* labels, int64_t n);  // average precision, ties as one step
+double AreaUnderRoc(const float* scores, const float* labels, int64_t n);  // ties count half
+double AreaUnderPrecisionRecall(const float* scores, const float* labels,
+                                int64_t n);  // average precision, ties as one step
 
 }  // namespace rb::cpu
 

@@ -30,8 +30,8 @@ class Parallel {
  public:
   virtual ~Parallel() = default;
   virtual int num_threads() const = 0;
-  // Runs f(task, thread) for every task in [0, tasks) and returns when all are done. Which thread runs which task is not
-  // fixed; a task must write only what belongs to it.
+  // Runs f(task, thread) for every task in [0, tasks) and returns when all are done. Which thread runs which task is
+  // not fixed; a task must write only what belongs to it.
   virtual void Run(int64_t tasks, TaskRef f) = 0;
   // A 4096-byte-aligned area that belongs to `thread` until its task ends; contents are undefined. Grows on demand.
   virtual void* Scratch(int thread, size_t bytes) = 0;

@@ -1,8 +1,8 @@
 // Counter-based random numbers: Philox4x32-10 [Salmon et al. 2011], the same bits on every machine.
 //
-// A draw is a pure function of (key, counter); no generator state exists anywhere, so resuming needs only the step number.
-// Keys come from DeriveKey(seed, purpose, stable id); the id names the model (experiment and replicate), never its place
-// in a list.
+// A draw is a pure function of (key, counter); no generator state exists anywhere, so resuming needs only the step
+// number. Keys come from DeriveKey(seed, purpose, stable id); the id names the model (experiment and replicate), never
+// its place in a list.
 #ifndef RB_KERNELS_PHILOX_H_
 #define RB_KERNELS_PHILOX_H_
 

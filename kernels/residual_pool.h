@@ -1,6 +1,7 @@
 // End of the residual module: add the skip input, ReLU, dropout, mean pool (size = stride, valid).
 //
-//   v = batch_norm(y) + a,  a = skip activation;  r = dropout(relu(v));  p[n,q,c] = dropout'(mean over q's positions of r)
+//   v = batch_norm(y) + a,  a = skip activation;  r = dropout(relu(v));  p[n,q,c] = dropout'(mean over q's positions of
+//   r)
 // The paper's preset drops before the pooling, the published one after it; either rate may be 0.
 #ifndef RB_KERNELS_RESIDUAL_POOL_H_
 #define RB_KERNELS_RESIDUAL_POOL_H_
@@ -28,11 +29,12 @@ struct ResidualPoolForwardArgs {
 };
 
 // The gradient behind the pooling, expanded where it is needed: dz[n,l,c] = mask bit ? dp[n, l/pool, c] : 0, and 0 for
-// positions that no pool covers. dp carries every factor (1/pool, dropout scales, pool mask) after ResidualPoolBackward.
+// positions that no pool covers. dp carries every factor (1/pool, dropout scales, pool mask) after
+// ResidualPoolBackward.
 template <class T>
 struct PoolGrad {
-  PerModel<const T> dp;            // [N][pools][C]; null: absent
-  PerModel<const uint32_t> mask;   // [N][L][C/32]
+  PerModel<const T> dp;           // [N][pools][C]; null: absent
+  PerModel<const uint32_t> mask;  // [N][L][C/32]
   int pool = 0;
 };
 

@@ -1,6 +1,6 @@
 // End of the residual module on the CPU (kernels/residual_pool.h). One task a chunk; one pass over y and the skip input
-// (31.5 KB a sequence at C = 96, L = 41 in fp32), backward one pass over y. Limit: dropout bits forward (about 40 %), then
-// L2 reads.
+// (31.5 KB a sequence at C = 96, L = 41 in fp32), backward one pass over y. Limit: dropout bits forward (about 40 %),
+// then L2 reads.
 #include "kernels/residual_pool.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -37,29 +37,39 @@ PoolScratch<T> CarvePoolScratch(const ResidualPoolForwardArgs<T>& a, Parallel& p
 
 // One sequence: y, skip activation and keep bits (in `mask`) -> p, mask = positive and kept.
 template <class T>
-HWY_INLINE void PoolSequence(const ResidualPoolForwardArgs<T>& a, const PoolScratch<T>& s, const T* y, uint32_t* mask, T* p) {
+HWY_INLINE void PoolSequence(const ResidualPoolForwardArgs<T>& a, const PoolScratch<T>& s, const T* y, uint32_t* mask,
+                             T* p) {
   const Tag<T> d;
   const int lanes = static_cast<int>(hn::Lanes(d)), panels = a.channels / kPanel, pools = a.length / a.pool;
   const auto zero = hn::Zero(d);
   const auto factor = hn::Set(
       d, static_cast<T>(DropoutScale(a.rate_before) * DropoutScale(a.rate_after) / static_cast<double>(a.pool)));
+  constexpr int kVectors = kPanel / static_cast<int>(hn::MaxLanes(Tag<T>()));
   for (int q = 0; q < pools; ++q) {
     for (int c = 0; c < a.channels; c += kPanel) {
-      for (int v = 0; v < kPanel; v += lanes) {
-        const auto scale = hn::Load(d, s.norm.scale + c + v), shift = hn::Load(d, s.norm.shift + c + v);
-        auto sum = zero;
-        for (int l = q * a.pool; l < (q + 1) * a.pool; ++l) {
-          const int64_t at = static_cast<int64_t>(l) * a.channels + c + v;
-          const auto value = hn::Add(hn::MulAdd(hn::Load(d, y + at), scale, shift), hn::Load(d, s.skip + at));
-          uint32_t& word = mask[l * panels + c / kPanel];
-          const auto keep = hn::And(hn::Gt(value, zero), MaskOfBits(d, word >> v));
-          const uint32_t lane_bits = static_cast<uint32_t>((uint64_t{1} << lanes) - 1) << v;
-          word = (word & ~lane_bits) | (BitsOfMask(d, keep) << v);
-          sum = hn::Add(sum, hn::IfThenElseZero(keep, value));
+      Vec<T> sum[kVectors];
+      for (int v = 0; v < kVectors; ++v) sum[v] = zero;
+      for (int l = q * a.pool; l < (q + 1) * a.pool; ++l) {
+        const int64_t at = static_cast<int64_t>(l) * a.channels + c;
+        uint32_t& word = mask[l * panels + c / kPanel];
+        const uint32_t kept = word;
+        uint32_t positive = 0;
+#pragma GCC unroll 4
+        for (int v = 0; v < kVectors; ++v) {
+          const int o = v * lanes;
+          const auto normed =
+              hn::MulAdd(hn::Load(d, y + at + o), hn::Load(d, s.norm.scale + c + o), hn::Load(d, s.norm.shift + c + o));
+          const auto value = hn::Add(normed, hn::Load(d, s.skip + at + o));
+          const auto keep = hn::And(hn::Gt(value, zero), MaskOfBits(d, kept >> o));
+          positive |= BitsOfMask(d, keep) << o;
+          sum[v] = hn::Add(sum[v], hn::IfThenElseZero(keep, value));
         }
-        const uint32_t kept = s.pool_bits[q * panels + c / kPanel] >> v;
-        hn::Store(hn::IfThenElseZero(MaskOfBits(d, kept), hn::Mul(sum, factor)), d,
-                  p + static_cast<int64_t>(q) * a.channels + c + v);
+        word = positive;
+      }
+      const uint32_t kept = s.pool_bits[q * panels + c / kPanel];
+      for (int v = 0; v < kVectors; ++v) {
+        hn::Store(hn::IfThenElseZero(MaskOfBits(d, kept >> (v * lanes)), hn::Mul(sum[v], factor)), d,
+                  p + static_cast<int64_t>(q) * a.channels + c + v * lanes);
       }
     }
   }
@@ -68,7 +78,8 @@ HWY_INLINE void PoolSequence(const ResidualPoolForwardArgs<T>& a, const PoolScra
 template <class T>
 void ResidualPoolForwardImpl(const ResidualPoolForwardArgs<T>& a, Parallel& parallel) {
   const int64_t size = static_cast<int64_t>(a.length) * a.channels;
-  const int words = static_cast<int>(size / kPanel), pools = a.length / a.pool, pool_words = pools * (a.channels / kPanel);
+  const int words = static_cast<int>(size / kPanel), pools = a.length / a.pool,
+            pool_words = pools * (a.channels / kPanel);
   parallel.Run(static_cast<int64_t>(a.models.count) * kBatchChunks, [&](int64_t task, int thread) {
     const int slot = a.models.live[task / kBatchChunks], chunk = static_cast<int>(task % kBatchChunks);
     const StepState& state = a.models.state[slot];
@@ -84,8 +95,8 @@ void ResidualPoolForwardImpl(const ResidualPoolForwardArgs<T>& a, Parallel& para
       DropoutWords(state.dropout_key, state.step, a.layer_before, static_cast<uint32_t>(n * size), words,
                    DropoutThreshold(a.rate_before), s.pool_bits);
       std::memcpy(mask, s.pool_bits, words * sizeof(uint32_t));
-      DropoutWords(state.dropout_key, state.step, a.layer_after, static_cast<uint32_t>(n * pools * a.channels), pool_words,
-                   DropoutThreshold(a.rate_after), s.pool_bits);
+      DropoutWords(state.dropout_key, state.step, a.layer_after, static_cast<uint32_t>(n * pools * a.channels),
+                   pool_words, DropoutThreshold(a.rate_after), s.pool_bits);
       std::memcpy(pool_mask, s.pool_bits, pool_words * sizeof(uint32_t));
       Reactivate(a.skip[slot] + n * size, a.length, a.channels, s.skip_affine,
                  skip.mask[slot] + static_cast<int64_t>(n) * words, s.skip);
@@ -110,7 +121,8 @@ HWY_INLINE void ScalePoolGrad(const ResidualPoolBackwardArgs<T>& a, const uint32
 template <class T>
 void ResidualPoolBackwardImpl(const ResidualPoolBackwardArgs<T>& a, Parallel& parallel) {
   const int64_t size = static_cast<int64_t>(a.length) * a.channels;
-  const int words = static_cast<int>(size / kPanel), pools = a.length / a.pool, pool_words = pools * (a.channels / kPanel);
+  const int words = static_cast<int>(size / kPanel), pools = a.length / a.pool,
+            pool_words = pools * (a.channels / kPanel);
   parallel.Run(static_cast<int64_t>(a.models.count) * kBatchChunks, [&](int64_t task, int thread) {
     const int slot = a.models.live[task / kBatchChunks], chunk = static_cast<int>(task % kBatchChunks);
     const int rows = a.models.state[slot].rows;

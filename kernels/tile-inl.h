@@ -1,10 +1,10 @@
 // The register tile behind every matrix product of the CPU path. Included once per vector target (Highway's scheme).
 //
 // A tile is kTileRows rows by two vectors of outputs: 14 x 2 accumulators of AVX-512's 32 registers (28 + 2 weights + 1
-// broadcast), 6 x 2 of AVX2's 16 (12 + 2 + 1). A step over one input channel costs kRows broadcasts, two weight loads and
-// 2 * kRows multiply-adds, so the loads (16 at two a cycle) hide behind the 28 multiply-adds.
-// Weights are packed [panel of kPanel outputs][tap][channel][kPanel], so a tile reads them as one stream. Every output adds
-// up tap-major, then channel, in one chain of fused multiply-adds: the same bits for every tile shape.
+// broadcast), 6 x 2 of AVX2's 16 (12 + 2 + 1). A step over one input channel costs kRows broadcasts, two weight loads
+// and 2 * kRows multiply-adds, so the loads (16 at two a cycle) hide behind the 28 multiply-adds. Weights are packed
+// [panel of kPanel outputs][tap][channel][kPanel], so a tile reads them as one stream. Every output adds up tap-major,
+// then channel, in one chain of fused multiply-adds: the same bits for every tile shape.
 #if defined(RB_KERNELS_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef RB_KERNELS_TILE_INL_H_
 #undef RB_KERNELS_TILE_INL_H_
@@ -52,9 +52,9 @@ HWY_INLINE void AccumulateTap(const T* HWY_RESTRICT x, int64_t row_stride, int c
   }
 }
 
-// One tile of a same-padded convolution: taps * channels inputs a row, tap t reading rows shifted by (t - taps/2)*dilation.
-// kSkipFirst rows at the top see zero padding through tap 0, kSkipLast rows at the bottom through tap 2 (three taps only);
-// they skip those products, which changes no bit because the padding is zero.
+// One tile of a same-padded convolution: taps * channels inputs a row, tap t reading rows shifted by (t -
+// taps/2)*dilation. kSkipFirst rows at the top see zero padding through tap 0, kSkipLast rows at the bottom through tap
+// 2 (three taps only); they skip those products, which changes no bit because the padding is zero.
 template <int kRows, int kSkipFirst, int kSkipLast, class T, class Epilogue>
 HWY_INLINE void ConvTile(const T* x, int channels, int taps, int dilation, const T* w, const Epilogue& epilogue) {
   const Tag<T> d;
@@ -108,7 +108,8 @@ HWY_INLINE void WithRows(int rows, const F& f) {
   if constexpr (kRows > 1) WithRows<kRows - 1>(rows, f);
 }
 
-// Splits [begin, end) into the fewest tiles, sizes differing by at most one (41 rows: 14, 14, 13), and calls f(row, rows).
+// Splits [begin, end) into the fewest tiles, sizes differing by at most one (41 rows: 14, 14, 13), and calls f(row,
+// rows).
 template <class F>
 HWY_INLINE void ForEachTile(int begin, int end, const F& f) {
   const int rows = end - begin;
@@ -141,8 +142,8 @@ HWY_INLINE void ConvSequence(const ConvRows& g, const T* x, const T* packed, con
   }
 }
 
-// rows x channels (row stride given) times packed [outputs/kPanel][channels][kPanel]: a convolution of one tap whose rows
-// need not be dense. Same epilogue.
+// rows x channels (row stride given) times packed [outputs/kPanel][channels][kPanel]: a convolution of one tap whose
+// rows need not be dense. Same epilogue.
 template <class T, class Epilogue>
 HWY_INLINE void MatrixProduct(const T* x, int64_t row_stride, int rows, int channels, const T* packed, int outputs,
                               const Epilogue& epilogue) {

@@ -10,7 +10,13 @@ namespace rb {
 namespace {
 
 // Dropout's layer numbers, part of the random counter: fixed for ever, or old seeds would draw other masks.
-enum DropoutLayer : uint32_t { kDropFirst = 0, kDropInner = 1 /* + layer - 1 */, kDropBeforePool = 64, kDropAfterPool, kDropDense };
+enum DropoutLayer : uint32_t {
+  kDropFirst = 0,
+  kDropInner = 1 /* + layer - 1 */,
+  kDropBeforePool = 64,
+  kDropAfterPool,
+  kDropDense
+};
 
 }  // namespace
 
@@ -23,7 +29,12 @@ struct ResidualBind<T>::Norm {
 
 template <class T>
 ResidualBind<T>::ResidualBind(const Shape& shape, int batch, const Input& input, Backend<T>& backend)
-    : shape_(shape), table_(shape), segments_(table_.Segments()), batch_(batch), input_(input), backend_(backend),
+    : shape_(shape),
+      table_(shape),
+      segments_(table_.Segments()),
+      batch_(batch),
+      input_(input),
+      backend_(backend),
       arena_(backend.NewArena()) {}
 
 template <class T>
@@ -42,7 +53,8 @@ absl::StatusOr<std::unique_ptr<ResidualBind<T>>> ResidualBind<T>::Create(const S
 
 template <class T>
 absl::Status ResidualBind<T>::Allocate(int models) {
-  const int64_t n = batch_, full = n * shape_.length * shape_.filters, flat = n * shape_.flat(), hidden = n * shape_.hidden;
+  const int64_t n = batch_, full = n * shape_.length * shape_.filters, flat = n * shape_.flat(),
+                hidden = n * shape_.hidden;
   const int64_t widest = std::max(shape_.filters, shape_.hidden), norms = shape_.residual_layers + 2;
   norm_stride_ = 4 * widest;  // mean, rstd and two sums of one batch norm
   const auto allocate = [&](auto& tensor, int64_t count, const char* purpose) -> absl::Status {
@@ -73,8 +85,10 @@ absl::Status ResidualBind<T>::Allocate(int models) {
   RB_RETURN_IF_ERROR(allocate(chunk_sums_, kBatchChunks * 2 * widest, "batch-norm sums"));
   RB_RETURN_IF_ERROR(allocate(statistics_, norms * norm_stride_, "batch-norm statistics"));
   const int64_t conv = static_cast<int64_t>(shape_.width) * shape_.filters * shape_.filters;
-  RB_RETURN_IF_ERROR(allocate(packed_, std::max(conv, static_cast<int64_t>(shape_.flat()) * shape_.hidden), "packed weights"));
-  RB_ASSIGN_OR_RETURN(GradientSegment * segments, arena_->Allocate<GradientSegment>(segments_.size(), "gradient table"));
+  RB_RETURN_IF_ERROR(
+      allocate(packed_, std::max(conv, static_cast<int64_t>(shape_.flat()) * shape_.hidden), "packed weights"));
+  RB_ASSIGN_OR_RETURN(GradientSegment * segments,
+                      arena_->Allocate<GradientSegment>(segments_.size(), "gradient table"));
   RB_RETURN_IF_ERROR(backend_.Upload(segments, segments_.data(), segments_.size() * sizeof(GradientSegment)));
   machine_segments_ = segments;
   return absl::OkStatus();
@@ -94,8 +108,8 @@ template <class T>
 typename ResidualBind<T>::Norm ResidualBind<T>::NormOf(int index) const {
   const std::string layer = LayerName(index);
   const int64_t widest = norm_stride_ / 4, at = index * norm_stride_;
-  return {Parameter(layer + ".norm.gamma"), Parameter(layer + ".norm.beta"), Parameter(layer + ".norm.mean"),
-          Parameter(layer + ".norm.variance"), statistics_.Offset(at), statistics_.Offset(at + widest),
+  return {Parameter(layer + ".norm.gamma"),    Parameter(layer + ".norm.beta"), Parameter(layer + ".norm.mean"),
+          Parameter(layer + ".norm.variance"), statistics_.Offset(at),          statistics_.Offset(at + widest),
           statistics_.Offset(at + 2 * widest)};
 }
 
@@ -109,8 +123,13 @@ std::string ResidualBind<T>::LayerName(int index) const {
 template <class T>
 Prologue<T> ResidualBind<T>::PrologueOf(int i) const {
   const Norm norm = NormOf(i);
-  return {norm.mean, norm.rstd, norm.gamma, norm.beta, i == 0 ? shape_.dropout_first : shape_.dropout_inner,
-          i == 0 ? kDropFirst : kDropInner + i - 1, mask_[i]};
+  return {norm.mean,
+          norm.rstd,
+          norm.gamma,
+          norm.beta,
+          i == 0 ? shape_.dropout_first : shape_.dropout_inner,
+          i == 0 ? kDropFirst : kDropInner + i - 1,
+          mask_[i]};
 }
 
 template <class T>
@@ -142,7 +161,8 @@ absl::Status ResidualBind<T>::Forward(const Models& models) {
   const Shape& s = shape_;
   const int last = s.residual_layers, dense = last + 1;
   // "(1) convolutional layer", batch norm
-  RB_RETURN_IF_ERROR(backend_.EmbedConvForward({models, EmbedGeometry(), rows_, Parameter("embed.weight"), y_[0], moments_}));
+  RB_RETURN_IF_ERROR(
+      backend_.EmbedConvForward({models, EmbedGeometry(), rows_, Parameter("embed.weight"), y_[0], moments_}));
   RB_RETURN_IF_ERROR(FinalizeNorm(models, 0, s.filters, s.length));
   // "(2) dilated residual module": each convolution takes its input through batch norm, ReLU and dropout
   for (int i = 1; i <= last; ++i) {
@@ -152,19 +172,36 @@ absl::Status ResidualBind<T>::Forward(const Models& models) {
   }
   // "added to the inputs of the dilated residual module", ReLU, "(3) mean-pooling layer"
   const Norm end = NormOf(last);
-  RB_RETURN_IF_ERROR(backend_.ResidualPoolForward(
-      {models, s.length, s.filters, s.pool, batch_, y_[last], end.mean, end.rstd, end.gamma, end.beta, y_[0], PrologueOf(0),
-       s.dropout_before_pool, s.dropout_after_pool, kDropBeforePool, kDropAfterPool, pool_in_mask_, pool_out_mask_, p_}));
+  RB_RETURN_IF_ERROR(backend_.ResidualPoolForward({models, s.length, s.filters, s.pool, batch_, y_[last], end.mean,
+                                                   end.rstd, end.gamma, end.beta, y_[0], PrologueOf(0),
+                                                   s.dropout_before_pool, s.dropout_after_pool, kDropBeforePool,
+                                                   kDropAfterPool, pool_in_mask_, pool_out_mask_, p_}));
   // "(4) fully-connected hidden layer", batch norm
-  RB_RETURN_IF_ERROR(
-      backend_.DenseForward({models, s.flat(), s.hidden, batch_, p_, Parameter("dense.weight"), packed_, z_, moments_}));
+  RB_RETURN_IF_ERROR(backend_.DenseForward(
+      {models, s.flat(), s.hidden, batch_, p_, Parameter("dense.weight"), packed_, z_, moments_}));
   RB_RETURN_IF_ERROR(FinalizeNorm(models, dense, s.hidden, 1));
   // ReLU, dropout, "(5) fully-connected output layer", loss and its gradient
   const Norm top = NormOf(dense);
-  return backend_.HeadForwardBackward({models, s.hidden, batch_, s.classification ? Loss::kCrossEntropy : Loss::kSquaredError,
-                                       z_, top.mean, top.rstd, top.gamma, top.beta, s.dropout_dense, kDropDense,
-                                       Parameter("head.weight"), targets_, out_, dh_, chunk_sums_, Gradient("head.weight"),
-                                       table_.at("head.weight").gradient_stride(), loss_, output_gradient_});
+  return backend_.HeadForwardBackward({models,
+                                       s.hidden,
+                                       batch_,
+                                       s.classification ? Loss::kCrossEntropy : Loss::kSquaredError,
+                                       z_,
+                                       top.mean,
+                                       top.rstd,
+                                       top.gamma,
+                                       top.beta,
+                                       s.dropout_dense,
+                                       kDropDense,
+                                       Parameter("head.weight"),
+                                       targets_,
+                                       out_,
+                                       dh_,
+                                       chunk_sums_,
+                                       Gradient("head.weight"),
+                                       table_.at("head.weight").gradient_stride(),
+                                       loss_,
+                                       output_gradient_});
 }
 
 template <class T>
@@ -175,17 +212,17 @@ absl::Status ResidualBind<T>::Backward(const Models& models) {
   RB_RETURN_IF_ERROR(backend_.DenseBackward({models, s.flat(), s.hidden, batch_, dh_, z_, NormOf(dense).grad(), p_,
                                              Parameter("dense.weight"), packed_, dp_, Gradient("dense.weight")}));
   const Norm end = NormOf(last);
-  RB_RETURN_IF_ERROR(backend_.ResidualPoolBackward({models, s.length, s.filters, s.pool, batch_, y_[last], end.mean, end.rstd,
-                                                    s.dropout_before_pool, s.dropout_after_pool, pool_in_mask_, pool_out_mask_,
-                                                    dp_, chunk_sums_}));
+  RB_RETURN_IF_ERROR(backend_.ResidualPoolBackward({models, s.length, s.filters, s.pool, batch_, y_[last], end.mean,
+                                                    end.rstd, s.dropout_before_pool, s.dropout_after_pool,
+                                                    pool_in_mask_, pool_out_mask_, dp_, chunk_sums_}));
   RB_RETURN_IF_ERROR(FinalizeNormGrad(models, last, s.filters));
   // The gradient behind the pooling enters twice: through the last convolution and through the skip connection.
   const PoolGrad<T> pooled = {dp_, pool_in_mask_, s.pool};
   for (int i = last; i >= 1; --i) {
     const std::string weight = LayerName(i) + ".weight";
     RB_RETURN_IF_ERROR(backend_.DilatedConvBackward(
-        {models, ConvGeometry(i), dz_, i == last ? pooled : PoolGrad<T>{}, y_[i], NormOf(i).grad(), Parameter(weight), packed_,
-         y_[i - 1], PrologueOf(i - 1), i == 1 ? pooled : PoolGrad<T>{}, dz_, chunk_sums_, Gradient(weight),
+        {models, ConvGeometry(i), dz_, i == last ? pooled : PoolGrad<T>{}, y_[i], NormOf(i).grad(), Parameter(weight),
+         packed_, y_[i - 1], PrologueOf(i - 1), i == 1 ? pooled : PoolGrad<T>{}, dz_, chunk_sums_, Gradient(weight),
          table_.at(weight).gradient_stride()}));
     RB_RETURN_IF_ERROR(FinalizeNormGrad(models, i - 1, s.filters));
   }
@@ -195,8 +232,17 @@ absl::Status ResidualBind<T>::Backward(const Models& models) {
 template <class T>
 EmbedConvBackwardArgs<T> ResidualBind<T>::EmbedBackward(const Models& models) const {
   const Norm first = NormOf(0);
-  return {models, EmbedGeometry(), rows_, dz_, y_[0], first.mean, first.rstd, first.gamma, first.sums,
-          Gradient("embed.weight"), table_.at("embed.weight").gradient_stride()};
+  return {models,
+          EmbedGeometry(),
+          rows_,
+          dz_,
+          y_[0],
+          first.mean,
+          first.rstd,
+          first.gamma,
+          first.sums,
+          Gradient("embed.weight"),
+          table_.at("embed.weight").gradient_stride()};
 }
 
 template <class T>
@@ -206,8 +252,8 @@ absl::Status ResidualBind<T>::InputGradient(const Models& models, PerModel<T> dx
 
 template <class T>
 absl::Status ResidualBind<T>::Update(const Models& models) {
-  return backend_.Adam({models, machine_segments_, static_cast<int>(segments_.size()), T(0.9), T(0.999), T(1e-7), gradients_,
-                        parameters_, m_, v_});
+  return backend_.Adam({models, machine_segments_, static_cast<int>(segments_.size()), T(0.9), T(0.999), T(1e-7),
+                        gradients_, parameters_, m_, v_});
 }
 
 template class ResidualBind<float>;

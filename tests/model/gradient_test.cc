@@ -15,7 +15,7 @@
 namespace rb {
 namespace {
 
-constexpr int kRows = 5;  // fewer rows than chunks, so some chunks are empty
+constexpr int kRows = 5;      // fewer rows than chunks, so some chunks are empty
 constexpr int kSamples = 16;  // entries tried per tensor, its largest gradient among them
 
 struct Case {
@@ -45,7 +45,8 @@ class GradientTest : public testing::TestWithParam<Case> {
       }
       targets_.push_back(shape_.classification ? n % 2 : random.Uniform() * 2 - 1);
     }
-    auto net = ResidualBind<double>::Create(shape_, 1, kRows, {bases_.data(), tracks_.empty() ? nullptr : tracks_.data()}, *backend_);
+    auto net = ResidualBind<double>::Create(shape_, 1, kRows,
+                                            {bases_.data(), tracks_.empty() ? nullptr : tracks_.data()}, *backend_);
     ASSERT_TRUE(net.ok()) << net.status();
     net_ = *std::move(net);
     double* parameters = net_->parameters()[0];
@@ -76,7 +77,8 @@ class GradientTest : public testing::TestWithParam<Case> {
   std::vector<double> Gradient(const TensorSpec& t) {
     std::vector<double> g(t.size);
     for (int chunk = 0; chunk < t.gradient_chunks; ++chunk) {
-      for (int64_t i = 0; i < t.size; ++i) g[i] += net_->gradients()[0][t.gradient_offset + chunk * t.gradient_stride() + i];
+      for (int64_t i = 0; i < t.size; ++i)
+        g[i] += net_->gradients()[0][t.gradient_offset + chunk * t.gradient_stride() + i];
     }
     return g;
   }
@@ -85,14 +87,15 @@ class GradientTest : public testing::TestWithParam<Case> {
     PhiloxStream random(99);
     std::vector<int64_t> at;
     for (int i = 1; i < kSamples; ++i) at.push_back(random.Below(static_cast<uint32_t>(gradient.size())));
-    at.push_back(std::max_element(gradient.begin(), gradient.end(), [](double a, double b) { return std::abs(a) < std::abs(b); }) -
+    at.push_back(std::max_element(gradient.begin(), gradient.end(),
+                                  [](double a, double b) { return std::abs(a) < std::abs(b); }) -
                  gradient.begin());
     return at;
   }
 
   // The error of sampled entries, relative to the largest gradient of the tensor.
-  static void ExpectClose(const std::vector<double>& analytic, const std::vector<int64_t>& at, const std::vector<double>& numeric,
-                          const std::string& what) {
+  static void ExpectClose(const std::vector<double>& analytic, const std::vector<int64_t>& at,
+                          const std::vector<double>& numeric, const std::string& what) {
     double scale = 0;
     for (const double g : analytic) scale = std::max(scale, std::abs(g));
     ASSERT_GT(scale, 1e-9) << what << ": the gradient is zero";
@@ -123,14 +126,16 @@ TEST_P(GradientTest, ForwardEqualsOracle) {
   test::NetworkOracle oracle(shape_, net_->table(), net_->parameters()[0], state_);
   const double expected = oracle.Loss(input_, targets_);
   test::ExpectWithin(Loss(), expected, 1e-11 * std::abs(expected), "loss");
-  for (int n = 0; n < kRows; ++n) test::ExpectWithin(net_->predictions()[0][n], oracle.predictions()[n], 1e-11, "prediction");
+  for (int n = 0; n < kRows; ++n)
+    test::ExpectWithin(net_->predictions()[0][n], oracle.predictions()[n], 1e-11, "prediction");
 }
 
 TEST_P(GradientTest, EveryParameterTensor) {
   Loss();
   ASSERT_TRUE(net_->Backward(models()).ok());
   std::vector<std::vector<double>> gradients;
-  for (const TensorSpec& t : net_->table().tensors()) gradients.push_back(t.trained ? Gradient(t) : std::vector<double>());
+  for (const TensorSpec& t : net_->table().tensors())
+    gradients.push_back(t.trained ? Gradient(t) : std::vector<double>());
   const double h = 1e-6;
   for (size_t k = 0; k < gradients.size(); ++k) {
     const TensorSpec& t = net_->table().tensors()[k];
@@ -187,7 +192,8 @@ Shape Odd() {  // nothing at its default
 
 INSTANTIATE_TEST_SUITE_P(Shapes, GradientTest,
                          testing::Values(Case{"paper4", kPaperShape}, Case{"paper9", With(kPaperShape, 5)},
-                                         Case{"published4", kPublishedShape}, Case{"published9", With(kPublishedShape, 5)},
+                                         Case{"published4", kPublishedShape},
+                                         Case{"published9", With(kPublishedShape, 5)},
                                          Case{"paper6_classification", With(kPaperShape, 2, true)}, Case{"odd", Odd()}),
                          [](const auto& info) { return std::string(info.param.name); });
 

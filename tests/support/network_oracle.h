@@ -1,5 +1,5 @@
-// ResidualBind's training pass in double, written from the paper's list of layers with plain loops and explicit, continuous
-// inputs: the reference that the engine's fused operators are held against end to end.
+// ResidualBind's training pass in double, written from the paper's list of layers with plain loops and explicit,
+// continuous inputs: the reference that the engine's fused operators are held against end to end.
 #ifndef RB_TESTS_SUPPORT_NETWORK_ORACLE_H_
 #define RB_TESTS_SUPPORT_NETWORK_ORACLE_H_
 
@@ -51,7 +51,8 @@ class NetworkOracle {
  private:
   const double* Get(const std::string& name) const { return parameters_ + table_.at(name).offset; }
 
-  std::vector<double> Conv(const std::vector<double>& x, int in, const std::string& name, int width, int dilation) const {
+  std::vector<double> Conv(const std::vector<double>& x, int in, const std::string& name, int width,
+                           int dilation) const {
     const double* w = Get(name);
     const int length = shape_.length, out = shape_.filters;
     std::vector<double> y(static_cast<size_t>(state_.rows) * length * out);
@@ -63,7 +64,8 @@ class NetworkOracle {
           for (int c = 0; c < in; ++c) {
             const double value = x[(static_cast<size_t>(n) * length + from) * in + c];
             for (int o = 0; o < out; ++o) {
-              y[(static_cast<size_t>(n) * length + l) * out + o] += value * w[(static_cast<size_t>(k) * in + c) * out + o];
+              y[(static_cast<size_t>(n) * length + l) * out + o] +=
+                  value * w[(static_cast<size_t>(k) * in + c) * out + o];
             }
           }
         }
@@ -77,7 +79,9 @@ class NetworkOracle {
     std::vector<double> y(static_cast<size_t>(state_.rows) * out);
     for (int n = 0; n < state_.rows; ++n) {
       for (int i = 0; i < in; ++i) {
-        for (int o = 0; o < out; ++o) y[static_cast<size_t>(n) * out + o] += x[static_cast<size_t>(n) * in + i] * w[static_cast<size_t>(i) * out + o];
+        for (int o = 0; o < out; ++o)
+          y[static_cast<size_t>(n) * out + o] +=
+              x[static_cast<size_t>(n) * in + i] * w[static_cast<size_t>(i) * out + o];
       }
     }
     return y;
@@ -93,7 +97,8 @@ class NetworkOracle {
       for (size_t r = 0; r < rows; ++r) variance += std::pow(y[r * channels + c] - mean, 2) / static_cast<double>(rows);
       for (size_t r = 0; r < rows; ++r) {
         z[r * channels + c] =
-            gamma[c] * (y[r * channels + c] - mean) / std::sqrt(variance + static_cast<double>(kBatchNormEpsilon)) + beta[c];
+            gamma[c] * (y[r * channels + c] - mean) / std::sqrt(variance + static_cast<double>(kBatchNormEpsilon)) +
+            beta[c];
       }
     }
     return z;

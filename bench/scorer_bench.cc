@@ -1,0 +1,118 @@
+// The fused CPU scorer: presets x precision x threads, random weights and sequences. Counters: sequences a second,
+// FLOP/s, percent of the multiply-add peak of that precision measured in the same run (times threads). FLOPs:
+// FlopsPerSequence in kernels/scorer.h, which leaves out taps on zero padding and counts a layer-1 look-up as one
+// addition.
+#include <benchmark/benchmark.h>
+
+#include <chrono>
+#include <string>
+#include <vector>
+
+#include "bench/peak.h"
+#include "engine/thread_pool.h"
+#include "kernels/packed_bases.h"
+#include "kernels/philox.h"
+#include "kernels/scorer.h"
+
+namespace rb {
+namespace {
+
+// Enough for each of many threads to have work, little enough to stay in L2 beside the weights (28 KB + 5.6 KB).
+constexpr int kSequences = 1400;
+
+ScorerGeometry Paper(int structure) {
+  ScorerGeometry g;
+  g.structure = structure;
+  return g;
+}
+
+ScorerGeometry Published() {
+  ScorerGeometry g;
+  g.residual_layers = 4;
+  for (int i = 0; i < 4; ++i) g.dilations[i] = 1 << i;
+  return g;
+}
+
+// One network and its input. Weights are scaled so that activations keep their size from layer to layer.
+struct Bed {
+  explicit Bed(const ScorerGeometry& g) : geometry(g), words(size_t{kSequences} * PackedWords(g.length)) {
+    const auto take = [&](size_t count, float scale) {
+      std::vector<float>& v = arrays.emplace_back(count);
+      for (float& x : v) x = scale * static_cast<float>(2 * random.Uniform() - 1);
+      return v.data();
+    };
+    const size_t filters = g.filters, convolution = g.width * filters * filters;
+    weights.embed = take(g.first_width * (4 + g.structure) * filters, 0.25f);
+    weights.embed_bias = take(filters, 0.1f);
+    for (int i = 0; i < g.residual_layers; ++i) {
+      weights.conv[i] = take(convolution, 0.08f);
+      weights.conv_bias[i] = take(filters, 0.1f);
+    }
+    weights.dense = take(g.pools() * filters * g.hidden, 0.05f);
+    weights.dense_bias = take(g.hidden, 0.1f);
+    weights.head = take(g.hidden + 1, 0.5f);
+    std::vector<uint8_t> codes(g.length);
+    for (int i = 0; i < kSequences; ++i) {
+      for (uint8_t& code : codes) code = static_cast<uint8_t>(random.Below(4));
+      PackBases(codes.data(), g.length, &words[size_t(i) * PackedWords(g.length)]);
+    }
+    tracks = take(size_t{kSequences} * g.length * g.structure, 1.0f);
+  }
+
+  ScorerGeometry geometry;
+  PhiloxStream random{5};
+  std::vector<std::vector<float>> arrays;
+  FoldedWeights weights;
+  std::vector<uint32_t> words;
+  const float* tracks = nullptr;
+};
+
+void Score(benchmark::State& state, double peak, const ScorerGeometry& geometry, Precision precision, int threads) {
+  const Bed bed(geometry);
+  const cpu::CpuScorer scorer(geometry, bed.weights, precision);
+  ThreadPool pool(threads);
+  std::vector<float> out(kSequences);
+  scorer.Score(bed.words.data(), bed.tracks, nullptr, kSequences, out.data(), pool);
+  const auto start = std::chrono::steady_clock::now();
+  for (auto _ : state) scorer.Score(bed.words.data(), bed.tracks, nullptr, kSequences, out.data(), pool);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double rate = static_cast<double>(state.iterations()) * kSequences / seconds;
+  const double flops = rate * static_cast<double>(FlopsPerSequence(geometry));
+  state.counters["sequences/s"] = rate;
+  state.counters["GFLOP/s"] = flops * 1e-9;
+  state.counters["percent_of_peak"] = 100 * flops / (peak * 1e9 * threads);
+}
+
+void Register(const bench::Peak& peak) {
+  const struct {
+    const char* name;
+    ScorerGeometry geometry;
+  } presets[] = {{"paper", Paper(0)}, {"paper_structure5", Paper(5)}, {"published", Published()}};
+  for (const auto& preset : presets) {
+    for (const bool bf16 : {false, true}) {
+      if (bf16 && !cpu::HasBf16()) continue;
+      for (const int threads : {1, 2}) {
+        if (threads > UsableProcessors()) continue;
+        const std::string name =
+            std::string("scorer/") + preset.name + (bf16 ? "/bf16" : "/fp32") + "/threads:" + std::to_string(threads);
+        benchmark::RegisterBenchmark(name.c_str(), Score, bf16 ? peak.bf16 : peak.fp32, preset.geometry,
+                                     bf16 ? Precision::kBf16 : Precision::kFp32, threads)
+            ->Unit(benchmark::kMillisecond)
+            ->UseRealTime();
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace rb
+
+int main(int argc, char** argv) {
+  const rb::bench::Peak peak = rb::bench::MeasurePeak();
+  rb::bench::AddPeakContext(peak);
+  benchmark::AddCustomContext("vector target", rb::cpu::VectorTarget());
+  rb::Register(peak);
+  benchmark::Initialize(&argc, argv);
+  if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
+  benchmark::RunSpecifiedBenchmarks();
+}
