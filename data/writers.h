@@ -1,0 +1,34 @@
+// Writers. Every file is written to a temporary name beside it, fsynced and renamed; a failure leaves nothing behind.
+#ifndef RB_DATA_WRITERS_H_
+#define RB_DATA_WRITERS_H_
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "data/dataset.h"
+#include "data/split.h"
+
+namespace rb {
+
+// Writes `content` to `path` atomically; a device or pipe is written straight away. The status code follows errno
+// (ResourceExhausted when the disk is full).
+absl::Status WriteFile(const std::string& path, std::string_view content);
+
+// For writers that need a file name (HDF5): calls `write(temporary)`; renames on success, deletes on failure.
+absl::Status WriteAtomically(const std::string& path, const std::function<absl::Status(const std::string&)>& write);
+
+// sequences.tsv (Fold ID, seq, and id where there are ids) and targets.tsv in `folder` (created when missing). Values
+// read back bit for bit. Structure tracks are not written; of `parts` only test (B) or not (A) is kept.
+absl::Status WriteTables(const Dataset& dataset, const std::string& folder);
+
+// The authors' layout: X_train, Y_train, X_valid, Y_valid, X_test, Y_test, experiment; X channels first (n, 4+S, L)
+// float32; Y (n, E) float32 with NaN for missing. `targets` are written as they are, and dataset.transformed with them,
+// as an attribute of the file (a file without it, the authors', counts as transformed). The compressed file is made in
+// memory.
+absl::Status WriteHdf5(const Dataset& dataset, const Split& split, const std::string& path);
+
+}  // namespace rb
+
+#endif  // RB_DATA_WRITERS_H_
