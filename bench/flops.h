@@ -29,9 +29,11 @@ inline double ConvFlops(const Shape& s) {
 
 inline double DenseFlops(const Shape& s) { return 2.0 * s.flat() * s.hidden + 2.0 * s.hidden; }
 
-// One sequence. Training: data and weight gradients of every convolution and dense layer, weight gradient of layer 1.
-inline double ForwardFlops(const Shape& s) { return LookupFlops(s) + ConvFlops(s) + DenseFlops(s); }
-inline double TrainingFlops(const Shape& s) { return 2 * LookupFlops(s) + 3 * ConvFlops(s) + 3 * DenseFlops(s); }
+// One sequence, forward and backward: beside the forward pass, data and weight gradients of every convolution and dense
+// layer and the weight gradient of layer 1.
+inline double TrainingFlops(const Shape& s) {
+  return static_cast<double>(FlopsPerSequence(GeometryOf(s))) + LookupFlops(s) + 2 * ConvFlops(s) + 2 * DenseFlops(s);
+}
 
 }  // namespace rb::bench
 

@@ -39,7 +39,7 @@ double Correlation(const T* x, const T* y, int64_t n) {
     yy += dy * dy;
     xy += dx * dy;
   }
-  return std::clamp(xy / (std::sqrt(xx) * std::sqrt(yy)), -1.0, 1.0);  // clamp keeps a NaN
+  return std::clamp(xy / std::sqrt(xx * yy), -1.0, 1.0);  // clamp keeps a NaN; floats cannot overflow the product
 }
 
 // Indices by ascending value. The values hold no NaN.

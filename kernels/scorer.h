@@ -57,7 +57,8 @@ bool HasBf16();
 // Name of the vector target that run-time dispatch chose: "AVX3", "AVX2", "SCALAR", ...
 const char* VectorTarget();
 
-// Packed weights of one network, immutable after construction; Score may be called from many threads.
+// Packed weights of one network, immutable after construction; Score may be called from many threads. kTf32 is computed
+// in fp32 here, and precision() says so.
 class CpuScorer {
  public:
   CpuScorer(const ScorerGeometry& geometry, const FoldedWeights& weights, Precision precision);

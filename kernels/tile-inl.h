@@ -16,6 +16,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 
 #include "kernels/common.h"
 
@@ -90,11 +91,17 @@ HWY_INLINE void ConvTileAt(const ConvRows& g, int row, const T* x, const T* w, c
         if (first == 1) return ConvTile<kRows, 1, 0>(x, g.channels, 3, g.dilation, w, epilogue);
         if (first == 2) return ConvTile<kRows, 2, 0>(x, g.channels, 3, g.dilation, w, epilogue);
         if (first == 4) return ConvTile<kRows, 4, 0>(x, g.channels, 3, g.dilation, w, epilogue);
+        if constexpr (kRows > 8) {
+          if (first == 8) return ConvTile<kRows, 8, 0>(x, g.channels, 3, g.dilation, w, epilogue);
+        }
       }
       if (last > 0 && first <= 0) {
         if (last == 1) return ConvTile<kRows, 0, 1>(x, g.channels, 3, g.dilation, w, epilogue);
         if (last == 2) return ConvTile<kRows, 0, 2>(x, g.channels, 3, g.dilation, w, epilogue);
         if (last == 4) return ConvTile<kRows, 0, 4>(x, g.channels, 3, g.dilation, w, epilogue);
+        if constexpr (kRows > 8) {
+          if (last == 8) return ConvTile<kRows, 0, 8>(x, g.channels, 3, g.dilation, w, epilogue);
+        }
       }
     }
   }
