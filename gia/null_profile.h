@@ -1,0 +1,22 @@
+// The profile null model: sequences whose positions are drawn independently from the training probes' nucleotide
+// frequencies [Koo 2021, Methods: Global importance analysis].
+#ifndef RB_GIA_NULL_PROFILE_H_
+#define RB_GIA_NULL_PROFILE_H_
+
+#include <cstdint>
+#include <span>
+
+#include "absl/status/statusor.h"
+#include "data/dataset.h"
+
+namespace rb {
+
+// `n` full-length sequences (never padded, no structure tracks). profile: [length][4] frequencies of A, C, G, U; each
+// position's need not add up to exactly 1. Sequence i is a function of (profile, key, i) alone, so that more sequences
+// extend fewer. Key: DeriveKey(seed, Purpose::kNullModel, id). InvalidArgument: a profile of another size, negative or
+// without any mass at a position.
+absl::StatusOr<Sequences> DrawProfileNulls(std::span<const float> profile, int length, int64_t n, uint64_t key);
+
+}  // namespace rb
+
+#endif  // RB_GIA_NULL_PROFILE_H_

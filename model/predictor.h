@@ -1,0 +1,59 @@
+// Trained models in use: folding batch norm into weights, scoring, evaluation.
+#ifndef RB_MODEL_PREDICTOR_H_
+#define RB_MODEL_PREDICTOR_H_
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "data/dataset.h"
+#include "engine/backend.h"
+#include "model/model_file.h"
+
+namespace rb {
+
+// Batch norm folded into weights and biases (in double, rounded once): w' = w * gamma / sqrt(var + eps) per output
+// channel.
+struct FoldedModel {
+  ScorerGeometry geometry;
+  std::vector<float> embed, embed_bias;
+  std::vector<std::vector<float>> conv, conv_bias;
+  std::vector<float> dense, dense_bias, head;
+  FoldedWeights Weights() const;
+};
+FoldedModel FoldBatchNorm(const Shape& shape, const float* parameters);
+
+class Predictor {
+ public:
+  static absl::StatusOr<Predictor> Create(const ModelFile& model, Precision precision, Backend<float>& backend);
+  // Predictions of sequences rows[0..n) (all when rows is empty), in the transformed scale (probabilities when
+  // classification). The data set's length and structure channels must equal the model's.
+  absl::StatusOr<std::vector<float>> Predict(const Sequences& sequences, std::span<const int32_t> rows = {}) const;
+  const ScorerGeometry& geometry() const { return geometry_; }
+
+ private:
+  ScorerGeometry geometry_;
+  std::unique_ptr<Scorer> scorer_;
+};
+
+// Metrics of one experiment on the given rows (missing targets dropped). For `published` the targets of each split are
+// transformed with that split's own constants, for `paper` with the model's.
+struct Evaluation {
+  std::string experiment;
+  int64_t n = 0;
+  double pearson = 0, spearman = 0, mse = 0;
+  double auroc = 0, aupr = 0;  // classification only, else NaN
+};
+absl::StatusOr<Evaluation> Evaluate(const ModelFile& model, const Predictor& predictor, const Dataset& dataset,
+                                    const std::vector<int32_t>& rows);
+
+// The transformed targets training and evaluation see for these rows (NaN stays NaN); data sets that are transformed
+// already are returned as they are.
+absl::StatusOr<std::vector<float>> TransformedTargets(const ModelFile& model, const Dataset& dataset,
+                                                      int64_t experiment, const std::vector<int32_t>& rows);
+
+}  // namespace rb
+
+#endif  // RB_MODEL_PREDICTOR_H_

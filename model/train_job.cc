@@ -1,0 +1,162 @@
+#include "model/train_job.h"
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <span>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "data/sha256.h"
+#include "engine/check.h"
+#include "kernels/packed_bases.h"
+#include "kernels/philox.h"
+#include "model/predictor.h"
+
+namespace rb {
+namespace {
+
+absl::Status OfExperiment(const std::string& name, const std::string& what) {
+  return absl::InvalidArgumentError(absl::StrCat("experiment '", name, "': ", what));
+}
+
+// Names become folders and JSON text.
+absl::Status CheckName(const std::string& name) {
+  const bool plain = std::none_of(name.begin(), name.end(), [](unsigned char c) {
+    return c < 0x20 || c == 0x7f || c == '/' || c == '\\' || c == '"';
+  });
+  if (plain && !name.empty() && name != "." && name != ".." && name.size() <= 200 &&
+      nlohmann::json::accept("\"" + name + "\"")) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      "an experiment's name cannot be a folder's name: expected 1 to 200 bytes of UTF-8 without / \\ \" or control "
+      "characters");
+}
+
+absl::Status CheckGeometry(const Shape& shape, const Sequences& sequences) {
+  if (shape.length != sequences.length || shape.structure != sequences.structure_channels) {
+    return absl::InvalidArgumentError(absl::StrCat("the data set has ", sequences.length, " positions and ",
+                                                   sequences.structure_channels, " structure channels; the shape says ",
+                                                   shape.length, " and ", shape.structure));
+  }
+  RB_CHECK(sequences.bases.size() == static_cast<size_t>(sequences.size() * PackedWords(sequences.length)));
+  RB_CHECK(sequences.tracks.size() ==
+           static_cast<size_t>(sequences.size() * sequences.length * sequences.structure_channels));
+  return absl::OkStatus();
+}
+
+absl::Status CheckPart(const std::string& name, const char* part, const std::vector<int32_t>& rows,
+                       std::span<const float> target) {
+  if (rows.size() < 2) {
+    return OfExperiment(name, absl::StrCat("the ", part, " part has ", rows.size(), " scores; expected at least 2"));
+  }
+  for (const int32_t row : rows) {
+    if (std::isinf(target[row]))
+      return OfExperiment(name, absl::StrCat("the score of probe ", row + 1, " is infinite"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckLabels(const std::string& name, const char* part, const std::vector<int32_t>& rows,
+                         std::span<const float> target) {
+  bool seen[2] = {false, false};
+  for (const int32_t row : rows) {
+    if (target[row] != 0.0f && target[row] != 1.0f) {
+      return OfExperiment(name, absl::StrCat("the label of probe ", row + 1, " is ", target[row], "; expected 0 or 1"));
+    }
+    seen[target[row] == 1.0f] = true;
+  }
+  if (seen[0] && seen[1]) return absl::OkStatus();
+  return OfExperiment(name, absl::StrCat("the ", part, " part has labels of one class only; expected both"));
+}
+
+absl::StatusOr<Transform> FitJobTransform(const TrainConfig& config, const TrainJob& job, const Dataset& dataset) {
+  Transform transform;
+  transform.kind = TransformKind::kNone;
+  // Labels stay labels; transformed scores are not transformed again.
+  if (dataset.transformed || config.shape.classification || config.transform == TransformKind::kNone) return transform;
+  const std::span<const float> target = dataset.target(job.experiment);
+  std::vector<float> train;
+  for (const int32_t row : job.train_rows) train.push_back(target[row]);
+  const std::span<const float> all = config.preset == Preset::kPublished ? std::span<const float>(train) : target;
+  auto fitted = FitTransform(config.transform, config.preset, all, train);
+  if (fitted.ok()) return fitted;
+  return OfExperiment(job.model.experiment, std::string(fitted.status().message()));
+}
+
+absl::StatusOr<TrainJob> MakeJob(const TrainConfig& config, const std::string& name, const Dataset& dataset,
+                                 const Split& split) {
+  TrainJob job;
+  RB_RETURN_IF_ERROR(CheckName(name));
+  job.experiment = dataset.Find(name);
+  if (job.experiment < 0) {
+    return absl::NotFoundError(absl::StrCat("experiment '", name, "' is not in the data set, which has ",
+                                            dataset.experiments.size(), " experiments"));
+  }
+  const std::span<const float> target = dataset.target(job.experiment);
+  job.id = StableId(name, config.replicate);
+  job.train_rows = PresentRows(split.train, target);
+  job.valid_rows = PresentRows(split.valid, target);
+  job.model.config = config;
+  job.model.experiment = name;
+  RB_RETURN_IF_ERROR(CheckPart(name, "training", job.train_rows, target));
+  RB_RETURN_IF_ERROR(CheckPart(name, "validation", job.valid_rows, target));
+  if (config.shape.classification) {
+    RB_RETURN_IF_ERROR(CheckLabels(name, "training", job.train_rows, target));
+    RB_RETURN_IF_ERROR(CheckLabels(name, "validation", job.valid_rows, target));
+  }
+  RB_ASSIGN_OR_RETURN(job.model.transform, FitJobTransform(config, job, dataset));
+  RB_ASSIGN_OR_RETURN(job.valid_targets, TransformedTargets(job.model, dataset, job.experiment, job.valid_rows));
+  const auto [low, high] = std::minmax_element(job.valid_targets.begin(), job.valid_targets.end());
+  if (*low == *high) return OfExperiment(name, "all validation scores are equal, so that no correlation is defined");
+  job.model.profile = NucleotideProfile(dataset.sequences, job.train_rows);
+  return job;
+}
+
+template <class T>
+std::string HashOf(const std::vector<T>& values) {
+  return Sha256Hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)});
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<TrainJob>> MakeTrainJobs(const TrainConfig& config,
+                                                    const std::vector<std::string>& experiments, const Dataset& dataset,
+                                                    const Split& split) {
+  RB_RETURN_IF_ERROR(ValidateConfig(config));
+  RB_RETURN_IF_ERROR(CheckGeometry(config.shape, dataset.sequences));
+  if (experiments.empty()) return absl::InvalidArgumentError("no experiment to train on");
+  std::vector<TrainJob> jobs;
+  std::set<std::string> names;
+  for (const std::string& name : experiments) {
+    if (!names.insert(name).second) return OfExperiment(name, "named twice");
+    RB_ASSIGN_OR_RETURN(jobs.emplace_back(), MakeJob(config, name, dataset, split));
+  }
+  return jobs;
+}
+
+absl::StatusOr<std::vector<float>> TrainTargets(const TrainJob& job, const Dataset& dataset) {
+  RB_ASSIGN_OR_RETURN(const std::vector<float> values,
+                      TransformedTargets(job.model, dataset, job.experiment, job.train_rows));
+  std::vector<float> targets(static_cast<size_t>(dataset.num_probes()), 0.0f);
+  for (size_t i = 0; i < values.size(); ++i) targets[job.train_rows[i]] = values[i];
+  return targets;
+}
+
+std::string DataFingerprint(const std::vector<TrainJob>& jobs, const Dataset& dataset) {
+  // Hash of hashes: no copy of the data is ever put together.
+  std::string parts = absl::StrCat(dataset.sequences.length, " ", dataset.sequences.structure_channels, " ",
+                                   dataset.transformed ? "transformed" : "raw", " ", HashOf(dataset.sequences.bases),
+                                   " ", HashOf(dataset.sequences.tracks));
+  for (const TrainJob& job : jobs) {
+    const std::span<const float> target = dataset.target(job.experiment);
+    const std::string_view bytes(reinterpret_cast<const char*>(target.data()), target.size_bytes());
+    absl::StrAppend(&parts, "\n", job.model.experiment, " ", HashOf(job.train_rows), " ", HashOf(job.valid_rows), " ",
+                    Sha256Hex(bytes));
+  }
+  return Sha256Hex(parts);
+}
+
+}  // namespace rb

@@ -1,0 +1,331 @@
+// The run: slots are filled, epochs run, models validated, files written, until every model has stopped.
+#include "model/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <deque>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "engine/check.h"
+#include "kernels/metrics.h"
+#include "model/checkpoint.h"
+#include "model/lockstep.h"
+#include "model/predictor.h"
+#include "model/run_files.h"
+#include "model/train_job.h"
+
+namespace rb {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+// Mean of -[t log p + (1 - t) log(1 - p)]; probabilities are kept 1e-7 from 0 and 1, as Keras does.
+double MeanCrossEntropy(const std::vector<float>& p, const std::vector<float>& t) {
+  double sum = 0;
+  for (size_t i = 0; i < p.size(); ++i) {
+    const double q = std::clamp(static_cast<double>(p[i]), 1e-7, 1 - 1e-7);
+    sum -= t[i] * std::log(q) + (1 - static_cast<double>(t[i])) * std::log(1 - q);
+  }
+  return sum / static_cast<double>(p.size());
+}
+
+class Run {
+ public:
+  Run(const TrainOptions& options, const Dataset& dataset, const Split& split, Backend<float>& backend,
+      TrainObserver& observer)
+      : options_(options), dataset_(dataset), split_(split), backend_(backend), observer_(observer) {}
+
+  absl::StatusOr<std::vector<TrainResult>> Execute() {
+    RB_RETURN_IF_ERROR(Prepare());
+    RB_RETURN_IF_ERROR(StartSlots());
+    for (int round = 1; running_ > 0; ++round) {
+      RB_RETURN_IF_ERROR(RunRound());
+      // The last checkpoint is written whatever the interval: it is what tells a resumed run that nothing is left to
+      // do.
+      const bool due = options_.checkpoint_every > 0 && (round % options_.checkpoint_every == 0 || unfinished() == 0);
+      if (due) RB_RETURN_IF_ERROR(SaveCheckpoint());
+      RB_RETURN_IF_ERROR(FillSlots());
+    }
+    return Results();
+  }
+
+ private:
+  absl::Status Prepare();
+  absl::Status Resume(const std::string& path);
+  absl::Status StartSlots();
+  absl::Status FillSlots();
+  absl::Status RunRound();
+  absl::Status FinishEpoch(int slot, EpochReport* report);
+  absl::Status Validate(int index, EpochReport* report);
+  void Fail(int index, EpochReport* report);
+  absl::Status StopModel(int index);
+  bool Tick(int64_t done);
+  absl::Status SaveCheckpoint();
+  absl::StatusOr<ModelFile> FinalModel(int index) const;
+  absl::StatusOr<std::vector<TrainResult>> Results() const;
+
+  int unfinished() const { return running_ + static_cast<int>(waiting_.size()); }
+  TrainState& state(int index) { return checkpoint_.states[index]; }
+
+  const TrainOptions& options_;
+  const Dataset& dataset_;
+  const Split& split_;
+  Backend<float>& backend_;
+  TrainObserver& observer_;
+
+  std::vector<TrainJob> jobs_;
+  Checkpoint checkpoint_;  // the live states of all models; by job
+  std::unique_ptr<Lockstep> lockstep_;
+  std::vector<int> job_of_slot_;
+  std::deque<int> waiting_;  // jobs that have no slot yet
+  int running_ = 0;          // occupied slots
+
+  Clock::time_point start_ = Clock::now(), reported_ = {};
+  int64_t trained_before_ = 0;  // sequences of finished epochs
+};
+
+// Everything that can be refused is refused here, before anything is written.
+absl::Status Run::Prepare() {
+  if (options_.output.empty()) return absl::InvalidArgumentError("no output folder was given");
+  if (options_.checkpoint_every < 0 || options_.models_at_once < 0) {
+    return absl::InvalidArgumentError("checkpoint_every and models_at_once must be 0 or more");
+  }
+  RB_ASSIGN_OR_RETURN(jobs_, MakeTrainJobs(options_.config, options_.experiments, dataset_, split_));
+  checkpoint_.config = options_.config;
+  checkpoint_.experiments = options_.experiments;
+  checkpoint_.fingerprint = DataFingerprint(jobs_, dataset_);
+  checkpoint_.states.resize(jobs_.size());
+  for (TrainState& state : checkpoint_.states) state.schedule = StartSchedule(options_.config.schedule);
+  const std::string path = CheckpointPath(options_.output);
+  if (options_.resume && FileExists(path)) RB_RETURN_IF_ERROR(Resume(path));
+  for (size_t i = 0; i < jobs_.size(); ++i) {
+    if (!checkpoint_.states[i].schedule.stopped) waiting_.push_back(static_cast<int>(i));
+  }
+  return MakeRunFolders(options_.output, options_.experiments);
+}
+
+absl::Status Run::Resume(const std::string& path) {
+  RB_ASSIGN_OR_RETURN(Checkpoint found, ReadCheckpoint(path));
+  RB_RETURN_IF_ERROR(CheckSameRun(found, checkpoint_, path));
+  checkpoint_.states = std::move(found.states);
+  int finished = 0, epochs = 0;
+  for (const TrainState& s : checkpoint_.states) {
+    finished += s.schedule.stopped;
+    epochs = std::max(epochs, s.schedule.epoch);
+  }
+  const int models = static_cast<int>(jobs_.size());
+  observer_.OnMessage(
+      finished == models
+          ? absl::StrCat(path, ": the run is finished, ", models, " models; nothing is left to train")
+          : absl::StrCat(path, ": going on after epoch ", epochs, ", ", finished, " of ", models, " models finished"));
+  return absl::OkStatus();
+}
+
+absl::Status Run::StartSlots() {
+  // Files of models that stopped before the checkpoint, in case they were deleted since.
+  for (size_t i = 0; i < jobs_.size(); ++i) {
+    const int index = static_cast<int>(i);
+    if (state(index).schedule.stopped) RB_RETURN_IF_ERROR(StopModel(index));
+  }
+  if (waiting_.empty()) return absl::OkStatus();
+  int64_t max_rows = 0;
+  for (const int index : waiting_) max_rows = std::max(max_rows, static_cast<int64_t>(jobs_[index].train_rows.size()));
+  int slots = static_cast<int>(waiting_.size());
+  if (options_.models_at_once > 0) slots = std::min(slots, options_.models_at_once);
+  RB_ASSIGN_OR_RETURN(lockstep_, Lockstep::Create(options_.config, dataset_, slots, max_rows, backend_));
+  job_of_slot_.assign(static_cast<size_t>(slots), -1);
+  return FillSlots();
+}
+
+absl::Status Run::FillSlots() {
+  for (size_t slot = 0; slot < job_of_slot_.size() && !waiting_.empty(); ++slot) {
+    if (job_of_slot_[slot] >= 0) continue;
+    const int index = waiting_.front();
+    waiting_.pop_front();
+    RB_RETURN_IF_ERROR(lockstep_->Load(static_cast<int>(slot), jobs_[index], state(index), dataset_));
+    job_of_slot_[slot] = index;
+    ++running_;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run::RunRound() {
+  const Clock::time_point start = Clock::now();
+  RB_RETURN_IF_ERROR(lockstep_->RunEpoch([&](int64_t done) { return Tick(done); }));
+  trained_before_ += lockstep_->SequencesInEpoch();
+  std::vector<EpochReport> reports;
+  for (int slot = 0; slot < lockstep_->slots(); ++slot) {
+    if (job_of_slot_[slot] >= 0) RB_RETURN_IF_ERROR(FinishEpoch(slot, &reports.emplace_back()));
+  }
+  const double seconds = Seconds(Clock::now() - start);
+  size_t next = 0;
+  for (int slot = 0; slot < lockstep_->slots(); ++slot) {
+    const int index = job_of_slot_[slot];
+    if (index < 0) continue;
+    EpochReport& report = reports[next++];
+    report.seconds = seconds;
+    state(index).history.push_back(report);
+    if (report.stopped) {
+      RB_RETURN_IF_ERROR(StopModel(index));
+      lockstep_->Release(slot);
+      job_of_slot_[slot] = -1;
+      --running_;
+    }
+    observer_.OnEpoch(report);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run::FinishEpoch(int slot, EpochReport* report) {
+  const int index = job_of_slot_[slot];
+  TrainState& s = state(index);
+  const Lockstep::EpochResult result = lockstep_->Result(slot);
+  report->experiment = jobs_[index].model.experiment;
+  report->epoch = s.schedule.epoch + 1;
+  report->train_loss = result.loss;
+  report->learning_rate = s.schedule.learning_rate;
+  s.step = result.step;
+  if (!std::isfinite(result.loss)) {
+    Fail(index, report);
+    return absl::OkStatus();
+  }
+  RB_RETURN_IF_ERROR(lockstep_->DownloadParameters(slot, &s.parameters));
+  RB_RETURN_IF_ERROR(Validate(index, report));
+  const ScheduleStep next = AdvanceSchedule(options_.config.schedule, s.schedule, report->valid_metric);
+  s.schedule = next.state;
+  if (next.save) s.best = s.parameters;
+  report->best = next.save;
+  report->stopped = s.schedule.stopped;
+  lockstep_->Advance(slot, s.schedule);
+  return absl::OkStatus();
+}
+
+// The metric of the epoch's parameters, by the same path that evaluates the saved model.
+absl::Status Run::Validate(int index, EpochReport* report) {
+  TrainJob& job = jobs_[index];
+  ModelFile model;
+  model.config = options_.config;
+  model.parameters.swap(state(index).parameters);
+  const auto predictor = Predictor::Create(model, options_.config.precision, backend_);
+  state(index).parameters.swap(model.parameters);
+  if (!predictor.ok()) return predictor.status();
+  RB_ASSIGN_OR_RETURN(const std::vector<float> f, predictor->Predict(dataset_.sequences, job.valid_rows));
+  const std::vector<float>& y = job.valid_targets;
+  const int64_t n = static_cast<int64_t>(y.size());
+  const bool labels = options_.config.shape.classification;
+  report->valid_metric = labels ? cpu::AreaUnderRoc(f.data(), y.data(), n) : cpu::Pearson(f.data(), y.data(), n);
+  report->valid_loss = labels ? MeanCrossEntropy(f, y) : cpu::MeanSquaredError(f.data(), y.data(), n);
+  return absl::OkStatus();
+}
+
+// A loss that is not finite ends the model: its parameters are of no use any more, those of its best epoch are.
+void Run::Fail(int index, EpochReport* report) {
+  TrainState& s = state(index);
+  s.failure = absl::StrCat("the training loss was not finite in epoch ", report->epoch);
+  ++s.schedule.epoch;
+  s.schedule.stopped = true;
+  report->valid_loss = report->valid_metric = std::numeric_limits<double>::quiet_NaN();
+  report->stopped = true;
+  observer_.OnMessage(
+      absl::StrCat(report->experiment, ": ", s.failure, "; the model stops",
+                   s.schedule.best_epoch > 0 ? " with the parameters of its best epoch" : " without a usable epoch"));
+}
+
+// Writes the model's files and drops what only training needs. May be called again for a model that has stopped.
+absl::Status Run::StopModel(int index) {
+  TrainState& s = state(index);
+  if (s.best.empty() && s.failure.empty()) {
+    const bool finite = std::all_of(s.parameters.begin(), s.parameters.end(), [](float p) { return std::isfinite(p); });
+    if (finite) s.best = std::move(s.parameters);
+    if (!finite) s.failure = "the parameters were not finite after the last epoch";
+  }
+  s.parameters = {};
+  s.adam_m = {};
+  s.adam_v = {};
+  const bool usable = !s.best.empty();
+  if (usable) {
+    RB_ASSIGN_OR_RETURN(const ModelFile model, FinalModel(index));
+    RB_RETURN_IF_ERROR(WriteModel(model, ModelPath(options_.output, model.experiment)));
+  }
+  return WriteHistory(s.history, options_.config.shape.classification,
+                      HistoryPath(options_.output, jobs_[index].model.experiment));
+}
+
+// False when the run is to stop.
+bool Run::Tick(int64_t done) {
+  const Clock::time_point now = Clock::now();
+  const int64_t all = lockstep_->SequencesInEpoch();
+  if (Seconds(now - reported_) >= 0.25 || done == all) {
+    reported_ = now;
+    TrainProgress progress;
+    progress.live_models = running_;
+    progress.models = static_cast<int>(jobs_.size());
+    for (const int index : job_of_slot_) {
+      if (index >= 0) progress.epoch = std::max(progress.epoch, state(index).schedule.epoch + 1);
+    }
+    progress.max_epochs = options_.config.schedule.max_epochs;
+    progress.sequences_done = done;
+    progress.sequences_in_epoch = all;
+    progress.sequences_per_second = static_cast<double>(trained_before_ + done) / std::max(1e-9, Seconds(now - start_));
+    observer_.OnProgress(progress);
+  }
+  return !observer_.ShouldStop();
+}
+
+absl::Status Run::SaveCheckpoint() {
+  for (int slot = 0; slot < lockstep_->slots(); ++slot) {
+    if (job_of_slot_[slot] < 0) continue;
+    TrainState& s = state(job_of_slot_[slot]);
+    RB_RETURN_IF_ERROR(lockstep_->DownloadMoments(slot, &s.adam_m, &s.adam_v));
+  }
+  return WriteCheckpoint(checkpoint_, CheckpointPath(options_.output));
+}
+
+absl::StatusOr<ModelFile> Run::FinalModel(int index) const {
+  const TrainState& s = checkpoint_.states[index];
+  ModelFile model = jobs_[index].model;
+  model.epochs = s.schedule.epoch;
+  model.best_epoch = s.schedule.best_epoch;
+  model.best_metric = s.schedule.best_epoch > 0 ? s.schedule.best : std::numeric_limits<double>::quiet_NaN();
+  model.parameters = s.best;
+  if (model.parameters.empty()) {
+    const ParameterTable table(model.config.shape);
+    model.parameters.resize(static_cast<size_t>(table.storage()));
+    InitializeParameters(table, model.config.seed, jobs_[index].id, model.parameters.data());
+  }
+  if (!s.failure.empty()) model.extra["stopped"] = s.failure;
+  return model;
+}
+
+absl::StatusOr<std::vector<TrainResult>> Run::Results() const {
+  std::vector<TrainResult> results;
+  for (size_t i = 0; i < jobs_.size(); ++i) {
+    const TrainState& s = checkpoint_.states[i];
+    TrainResult& result = results.emplace_back();
+    if (s.best.empty()) {
+      result.status = absl::DataLossError(absl::StrCat("experiment '", jobs_[i].model.experiment, "': ", s.failure,
+                                                       ", before any epoch could be kept"));
+    }
+    RB_ASSIGN_OR_RETURN(result.model, FinalModel(static_cast<int>(i)));
+    result.history = s.history;
+    result.train_rows = static_cast<int64_t>(jobs_[i].train_rows.size());
+    result.valid_rows = static_cast<int64_t>(jobs_[i].valid_rows.size());
+  }
+  return results;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<TrainResult>> Train(const TrainOptions& options, const Dataset& dataset, const Split& split,
+                                               Backend<float>& backend, TrainObserver* observer) {
+  TrainObserver silent;
+  return Run(options, dataset, split, backend, observer == nullptr ? silent : *observer).Execute();
+}
+
+}  // namespace rb

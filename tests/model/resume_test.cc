@@ -1,0 +1,227 @@
+// Interrupted runs: stopped between any two epochs, killed at any moment, and gone on with to the same bytes.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "engine/thread_pool.h"
+#include "model/checkpoint.h"
+#include "model/run_files.h"
+#include "model/trainer.h"
+#include "tests/model/toy_data.h"
+#include "tests/support/comparisons.h"
+
+namespace rb {
+namespace {
+
+using test::ExpectEqual;
+using test::ExpectSameBits;
+using ::testing::HasSubstr;
+
+constexpr int kEpochs = 5;
+const std::vector<std::string>& Names() {
+  static const auto& names = *new std::vector<std::string>{"EXP1", "EXP2", "EXP3"};
+  return names;
+}
+
+TrainOptions Options(const std::string& output) {
+  TrainOptions options;
+  options.config = test::ToyConfig();
+  options.config.schedule.max_epochs = kEpochs;
+  // Small patiences: decays and early stops fall into the interruptions too.
+  options.config.schedule.decay_patience = 1;
+  options.config.schedule.stop_patience = 2;
+  options.experiments = Names();
+  options.output = output;
+  return options;
+}
+
+// Asks the run to stop at the given call, and collects messages.
+class StopAt : public TrainObserver {
+ public:
+  explicit StopAt(int tick) : tick_(tick) {}
+  bool ShouldStop() override { return ++ticks_ == tick_; }
+  void OnMessage(const std::string& message) override { messages += message + "\n"; }
+  void OnEpoch(const EpochReport&) override { ++epochs; }
+  int ticks() const { return ticks_; }
+  std::string messages;
+  int epochs = 0;
+
+ private:
+  int tick_, ticks_ = 0;
+};
+
+absl::StatusOr<std::vector<TrainResult>> TrainOn(const TrainOptions& options, const Dataset& dataset,
+                                                 TrainObserver* observer, int threads = 1) {
+  ThreadPool pool(threads);
+  const auto backend = MakeCpuBackend<float>(pool);
+  const auto split = MakeSplit(dataset, options.config.seed, options.config.valid_fraction);
+  if (!split.ok()) return split.status();
+  return Train(options, dataset, *split, *backend, observer);
+}
+
+// Final files and results equal those of a run that nobody disturbed.
+void ExpectSameRun(const std::string& whole, const std::vector<TrainResult>& expected, const std::string& other,
+                   const std::vector<TrainResult>& found, const std::string& what) {
+  ASSERT_EQ(expected.size(), found.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const std::string& name = Names()[i];
+    ExpectSameBits<float>(expected[i].model.parameters, found[i].model.parameters, what + name);
+    ExpectEqual(expected[i].history.size(), found[i].history.size(), what + name);
+    ExpectEqual(test::ReadBytes(ModelPath(whole, name)).empty(), false);
+    ExpectEqual(test::ReadBytes(ModelPath(whole, name)) == test::ReadBytes(ModelPath(other, name)), true, what + name);
+    ExpectEqual(test::ReadBytes(HistoryPath(whole, name)) == test::ReadBytes(HistoryPath(other, name)), true,
+                what + name);
+  }
+}
+
+TEST(Resume, FromEveryEpoch) {
+  const test::TemporaryFolder folder;
+  const Dataset d = test::ToyDataset(130, 3);
+  StopAt count(-1);
+  const auto whole = TrainOn(Options(folder.path("whole")), d, &count);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  for (const int slots : {0, 2}) {
+    for (int tick = 1; tick <= count.ticks(); tick += 2) {
+      const std::string output = folder.path("cut" + std::to_string(slots) + "_" + std::to_string(tick));
+      TrainOptions options = Options(output);
+      options.models_at_once = slots;
+      options.checkpoint_every = 1 + tick % 2;
+      StopAt stop(tick);
+      const auto cut = TrainOn(options, d, &stop);
+      ExpectEqual(cut.status().code(), absl::StatusCode::kCancelled);
+      options.resume = true;
+      StopAt watch(-1);
+      const auto resumed = TrainOn(options, d, &watch, 2);
+      ASSERT_TRUE(resumed.ok()) << resumed.status();
+      ExpectSameRun(folder.path("whole"), *whole, output, *resumed, "tick " + std::to_string(tick) + " ");
+    }
+  }
+}
+
+TEST(Resume, CancelledRunWritesNothingNew) {
+  const test::TemporaryFolder folder;
+  const Dataset d = test::ToyDataset(130, 3);
+  StopAt first(2);  // in the first epoch
+  ExpectEqual(TrainOn(Options(folder.path()), d, &first).status().code(), absl::StatusCode::kCancelled);
+  ExpectEqual(FileExists(CheckpointPath(folder.path())), false);
+  StopAt second(6);
+  ExpectEqual(TrainOn(Options(folder.path()), d, &second).status().code(), absl::StatusCode::kCancelled);
+  const std::string before = test::ReadBytes(CheckpointPath(folder.path()));
+  ExpectEqual(before.empty(), false);
+  TrainOptions options = Options(folder.path());
+  options.resume = true;
+  StopAt third(1);
+  ExpectEqual(TrainOn(options, d, &third).status().code(), absl::StatusCode::kCancelled);
+  ExpectEqual(test::ReadBytes(CheckpointPath(folder.path())) == before, true);
+  EXPECT_THAT(third.messages, HasSubstr("going on after epoch 1"));
+}
+
+TEST(Resume, FinishedRunSaysSoAndReturnsItsResults) {
+  const test::TemporaryFolder folder;
+  const Dataset d = test::ToyDataset(130, 3);
+  const auto whole = TrainOn(Options(folder.path("whole")), d, nullptr);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  const auto again = TrainOn(Options(folder.path("again")), d, nullptr);
+  ASSERT_TRUE(again.ok()) << again.status();
+  std::filesystem::remove(ModelPath(folder.path("again"), "EXP2"));  // comes back
+  TrainOptions options = Options(folder.path("again"));
+  options.resume = true;
+  StopAt watch(-1);
+  const auto resumed = TrainOn(options, d, &watch);
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  ExpectEqual(watch.ticks(), 0);
+  ExpectEqual(watch.epochs, 0);
+  EXPECT_THAT(watch.messages, HasSubstr("finished"));
+  ExpectSameRun(folder.path("whole"), *whole, folder.path("again"), *resumed, "");
+}
+
+TEST(Resume, WithoutACheckpointStartsAnew) {
+  const test::TemporaryFolder folder;
+  TrainOptions options = Options(folder.path());
+  options.resume = true;
+  StopAt stop(1);
+  ExpectEqual(TrainOn(options, test::ToyDataset(130, 3), &stop).status().code(), absl::StatusCode::kCancelled);
+  ExpectEqual(stop.messages, std::string());
+  options.checkpoint_every = 0;
+  ASSERT_TRUE(TrainOn(options, test::ToyDataset(130, 3), nullptr).ok());
+  ExpectEqual(FileExists(CheckpointPath(folder.path())), false);
+}
+
+TEST(Resume, OtherSettingsOrDataAreRefused) {
+  const test::TemporaryFolder folder;
+  const Dataset good = test::ToyDataset(130, 3);
+  ASSERT_TRUE(TrainOn(Options(folder.path()), good, nullptr).ok());
+  const std::string checkpoint = test::ReadBytes(CheckpointPath(folder.path()));
+  const struct {
+    std::function<void(TrainOptions&, Dataset&)> change;
+    const char* part;
+  } cases[] = {{[](TrainOptions& o, Dataset&) { o.config.batch = 31; }, "batch is 32, this run's is 31"},
+               {[](TrainOptions& o, Dataset&) { o.config.seed = 1; }, "seed"},
+               {[](TrainOptions& o, Dataset&) { o.config.schedule.learning_rate = 0.002; }, "schedule.learning_rate"},
+               {[](TrainOptions& o, Dataset&) { o.experiments = {"EXP1"}; }, "has 3 experiments"},
+               {[](TrainOptions& o, Dataset&) { std::swap(o.experiments[0], o.experiments[1]); }, "experiment 1"},
+               {[](TrainOptions&, Dataset& d) { d.targets[1] += 0.5f; }, "other data"},
+               {[](TrainOptions&, Dataset& d) { d.sequences.bases[0] ^= 1; }, "other data"},
+               {[](TrainOptions&, Dataset& d) { d.transformed = true; }, "other data"}};
+  for (const auto& test_case : cases) {
+    Dataset d = good;
+    TrainOptions options = Options(folder.path());
+    options.resume = true;
+    test_case.change(options, d);
+    const auto results = TrainOn(options, d, nullptr);
+    ExpectEqual(results.status().code(), absl::StatusCode::kFailedPrecondition, test_case.part);
+    EXPECT_THAT(std::string(results.status().message()), HasSubstr(test_case.part));
+    ExpectEqual(test::ReadBytes(CheckpointPath(folder.path())) == checkpoint, true);
+  }
+  test::WriteBytes(CheckpointPath(folder.path()), checkpoint.substr(0, checkpoint.size() / 2));
+  TrainOptions options = Options(folder.path());
+  options.resume = true;
+  ExpectEqual(TrainOn(options, good, nullptr).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+// SIGKILL at random moments, until a child gets through. Whatever a kill leaves must be a whole checkpoint or none.
+TEST(Resume, KilledAtRandomMoments) {
+  const test::TemporaryFolder folder;
+  const Dataset d = test::ToyDataset(130, 3);
+  const auto whole = TrainOn(Options(folder.path("whole")), d, nullptr);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  TrainOptions options = Options(folder.path("killed"));
+  options.resume = true;
+  PhiloxStream random(77);
+  int kills = 0;
+  for (int attempt = 0; attempt < 30; ++attempt) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      const auto result = TrainOn(options, d, nullptr);
+      _exit(result.ok() ? 0 : 1);
+    }
+    usleep(2000 + random.Below(attempt < 25 ? 60'000 : 5'000'000));
+    kill(child, SIGKILL);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    if (FileExists(CheckpointPath(options.output))) {
+      const auto left = ReadCheckpoint(CheckpointPath(options.output));
+      ExpectEqual(left.ok(), true, std::string(left.status().message()));
+    }
+    if (WIFEXITED(status)) {
+      ExpectEqual(WEXITSTATUS(status), 0);
+      break;
+    }
+    ++kills;
+  }
+  EXPECT_GT(kills, 0);
+  const auto last = TrainOn(options, d, nullptr);
+  ASSERT_TRUE(last.ok()) << last.status();
+  ExpectSameRun(folder.path("whole"), *whole, options.output, *last, "killed ");
+}
+
+}  // namespace
+}  // namespace rb
