@@ -1,0 +1,60 @@
+// What a subcommand is, and the errors and exit codes they share.
+//
+// A command declares its flags on a CLI::App and returns the action to run once they are parsed. Exit code 0: done; 2:
+// wrong usage (UsageError); 1: anything else. A failure is one line on stderr: "residualbind <command>: what, where,
+// expected".
+#ifndef RB_APPS_COMMAND_H_
+#define RB_APPS_COMMAND_H_
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace rb::apps {
+
+// How the program was called.
+struct Invocation {
+  std::string command;                 // "train"
+  std::vector<std::string> arguments;  // program name first
+  std::string Line() const;            // quoted so that a shell takes it back
+  bool Has(std::string_view flag) const;
+};
+
+using Action = std::function<absl::Status()>;
+
+struct Command {
+  const char* name;
+  const char* summary;
+  Action (*define)(CLI::App& app, const Invocation& invocation);  // `invocation` outlives the action
+};
+
+// Every subcommand of this version, in the order in which help shows them.
+std::span<const Command> Commands();
+
+Action DefineSimulate(CLI::App& app, const Invocation& invocation);
+Action DefinePrepare(CLI::App& app, const Invocation& invocation);
+Action DefineTrain(CLI::App& app, const Invocation& invocation);
+Action DefineEvaluate(CLI::App& app, const Invocation& invocation);
+Action DefinePredict(CLI::App& app, const Invocation& invocation);
+Action DefineScan(CLI::App& app, const Invocation& invocation);
+Action DefineModel(CLI::App& app, const Invocation& invocation);
+Action DefineDoctor(CLI::App& app, const Invocation& invocation);
+
+// An error in how the command was called: exit code 2.
+absl::Status UsageError(const std::string& message);
+int ExitCode(const absl::Status& status);
+
+// Runs the program: finds the command, parses, acts, reports. Returns the exit code.
+int RunProgram(const std::vector<std::string>& arguments);
+
+// The candidate nearest to `word` in edit distance when it is near enough to be a slip of the fingers, else "".
+std::string Nearest(std::string_view word, std::span<const std::string> candidates);
+
+}  // namespace rb::apps
+
+#endif  // RB_APPS_COMMAND_H_

@@ -1,0 +1,64 @@
+// Flags that several commands share, and the machine they choose.
+#ifndef RB_APPS_COMMON_FLAGS_H_
+#define RB_APPS_COMMON_FLAGS_H_
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "data/transform.h"
+#include "engine/backend.h"
+#include "engine/thread_pool.h"
+#include "kernels/scorer.h"
+
+namespace rb::apps {
+
+struct CommonFlags {
+  std::string preset = "paper";
+  std::string device = "auto";
+  std::string precision = "fp32";
+  std::string batch = "auto";
+  std::string alphabet = "rna";
+  std::string progress = "auto";
+  int threads = 0;
+  uint64_t seed = 0;
+  bool resume = false;
+  bool overwrite = false;
+
+  bool dna() const { return alphabet == "dna"; }
+};
+
+// Which of them a command takes.
+enum FlagSet : unsigned {
+  kPresetFlag = 1,
+  kMachineFlags = 2,  // --device --threads --precision --batch
+  kSeedFlag = 4,
+  kAlphabetFlag = 8,
+  kResumeFlag = 16,
+  kProgressFlag = 32,
+  kOverwriteFlag = 64,
+  kThreadsFlag = 128,  // --threads alone
+};
+void AddCommonFlags(CLI::App& app, CommonFlags& flags, unsigned which);
+
+// --batch: 0 for auto.
+absl::StatusOr<int> ParseBatch(const CommonFlags& flags);
+
+// What --device, --threads and --precision lead to.
+struct Machine {
+  std::unique_ptr<ThreadPool> pool;
+  std::unique_ptr<Backend<float>> backend;
+  Precision precision = Precision::kFp32;
+  std::string precision_name;
+  std::string description;  // "cpu: 2 threads, AVX3"
+  std::string note;         // how --device auto was settled
+};
+// `training`: the precision is used for training too, where this version has fp32 only.
+absl::StatusOr<Machine> OpenMachine(const CommonFlags& flags, bool training);
+
+}  // namespace rb::apps
+
+#endif  // RB_APPS_COMMON_FLAGS_H_

@@ -1,0 +1,96 @@
+// residualbind doctor: can this machine do the work, and what would it use?
+#include <dlfcn.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "apps/command.h"
+#include "apps/text.h"
+#include "data/writers.h"
+#include "engine/thread_pool.h"
+#include "kernels/scorer.h"
+
+namespace rb::apps {
+namespace {
+
+namespace fs = std::filesystem;
+
+double AvailableMemory() {
+  std::ifstream file("/proc/meminfo");
+  std::string key, unit;
+  double kib = 0;
+  while (file >> key >> kib >> unit) {
+    if (key == "MemAvailable:") return kib * 1024;
+  }
+  return 0;
+}
+
+double TotalMemory() {
+  return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));
+}
+
+std::string CudaText() {
+#if RB_HAVE_CUDA
+  const char* toolkit = "a CUDA compiler was found when this was built";
+#else
+  const char* toolkit = "built without a CUDA compiler";
+#endif
+  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
+  if (driver != nullptr) dlclose(driver);
+  return absl::StrCat("this version has no CUDA backend (", toolkit, "); driver ",
+                      driver != nullptr ? "found" : "not found", "; work runs on the CPU");
+}
+
+// "" when a file can be written here.
+std::string WriteProblem() {
+  const std::string probe = absl::StrCat(".residualbind-doctor-", getpid());
+  const absl::Status status = WriteFile(probe, "ok\n");
+  std::error_code error;
+  fs::remove(probe, error);
+  return status.ok() ? "" : std::string(status.message());
+}
+
+absl::Status Run() {
+  std::error_code error;
+  const std::string here = fs::current_path(error).string();
+  const fs::space_info space = fs::space(here, error);
+  const double memory = AvailableMemory();
+  const std::string problem = WriteProblem();
+  const std::string disk = problem.empty()
+                               ? absl::StrCat(Bytes(static_cast<double>(space.available)), " free in ", here)
+                               : absl::StrCat("NOT WRITABLE: ", here);
+  std::printf(
+      "residualbind  %s\ncompiler      %s %s\nvectors       %s\nbf16          %s\nprocessors    %d usable\n"
+      "memory        %s available of %s\ndisk          %s\ncuda          %s\n",
+      RB_VERSION,
+#if defined(__clang__)
+      "clang",
+#else
+      "gcc",
+#endif
+      __VERSION__, cpu::VectorTarget(), cpu::HasBf16() ? "scoring can use it" : "this processor has none",
+      UsableProcessors(), Bytes(memory).c_str(), Bytes(TotalMemory()).c_str(), disk.c_str(), CudaText().c_str());
+  // RNAcompete's 241,357 probes: about 20 bytes of bases and 4 of target an experiment each, and 4 MiB a model.
+  std::printf(
+      "limits        probes up to 512 nt; a full RNAcompete set (241,357 probes) takes about 30 MiB and 1 MiB more\n"
+      "              for each experiment loaded\n");
+  if (!problem.empty()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(here, ": cannot be written; expected a working folder for outputs"));
+  }
+  constexpr double kLeast = 256.0 * 1024 * 1024;
+  if (memory > 0 && memory < kLeast) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("memory: ", Bytes(memory), " available; expected at least ", Bytes(kLeast)));
+  }
+  std::printf("usable: yes\n");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Action DefineDoctor(CLI::App&, const Invocation&) { return Run; }
+
+}  // namespace rb::apps

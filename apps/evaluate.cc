@@ -1,0 +1,197 @@
+// residualbind evaluate: trained models against measured targets.
+#include <cmath>
+#include <memory>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "apps/command.h"
+#include "apps/common_flags.h"
+#include "apps/metrics_table.h"
+#include "apps/outputs.h"
+#include "apps/reporter.h"
+#include "apps/run_record.h"
+#include "apps/statistics.h"
+#include "apps/text.h"
+#include "data/readers.h"
+#include "data/split.h"
+#include "data/writers.h"
+#include "engine/check.h"
+#include "model/predictor.h"
+
+namespace rb::apps {
+namespace {
+
+struct Flags {
+  CommonFlags common;
+  std::string data, out, split = "test", compare, compare_column = "pearson";
+  std::vector<std::string> models, experiments;
+};
+
+absl::StatusOr<std::vector<LoadedModel>> ChosenModels(const Flags& flags) {
+  RB_ASSIGN_OR_RETURN(std::vector<LoadedModel> models, LoadModels(flags.models));
+  std::set<std::string> wanted(flags.experiments.begin(), flags.experiments.end()), found;
+  if (wanted == std::set<std::string>{"all"}) wanted.clear();
+  if (!wanted.empty())
+    std::erase_if(models, [&](const LoadedModel& m) { return wanted.count(m.file.experiment) == 0; });
+  for (const LoadedModel& model : models) {
+    if (!found.insert(model.file.experiment).second) {
+      return absl::InvalidArgumentError(absl::StrCat(model.path, ": a second model of ", model.file.experiment,
+                                                     "; expected one model an experiment"));
+    }
+    if (model.file.config.shape.classification != models[0].file.config.shape.classification) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(model.path, " and ", models[0].path, ": classification beside regression; expected one task"));
+    }
+  }
+  for (const std::string& name : wanted) {
+    if (found.count(name) == 0) {
+      return absl::NotFoundError(absl::StrCat("--experiment ", name, ": no model of it under --models; expected one"));
+    }
+  }
+  return models;
+}
+
+const std::vector<int32_t>& Part(const Split& split, const std::string& name) {
+  return name == "train" ? split.train : name == "valid" ? split.valid : split.test;
+}
+
+absl::StatusOr<std::vector<Evaluation>> EvaluateAll(const std::vector<LoadedModel>& models, const Dataset& dataset,
+                                                    const Flags& flags, Machine& machine, Reporter& reporter) {
+  std::vector<Evaluation> rows;
+  for (size_t i = 0; i < models.size(); ++i) {
+    const ModelFile& model = models[i].file;
+    RB_ASSIGN_OR_RETURN(const Split split, MakeSplit(dataset, model.config.seed, model.config.valid_fraction));
+    if (Part(split, flags.split).empty()) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(flags.data, ": has no ", flags.split, " probes; expected some, or another --split"));
+    }
+    RB_ASSIGN_OR_RETURN(const Predictor predictor, Predictor::Create(model, machine.precision, *machine.backend));
+    RB_ASSIGN_OR_RETURN(Evaluation row, Evaluate(model, predictor, dataset, Part(split, flags.split)));
+    rows.push_back(std::move(row));
+    reporter.Progress(absl::StrCat("evaluated ", i + 1, " of ", models.size(), " models"),
+                      {{"done", i + 1}, {"models", models.size()}});
+  }
+  return rows;
+}
+
+nlohmann::ordered_json SummaryOf(const std::vector<Evaluation>& rows, double Evaluation::*metric) {
+  std::vector<double> values;
+  for (const Evaluation& row : rows) {
+    if (!std::isnan(row.*metric)) values.push_back(row.*metric);
+  }
+  return {{"mean", Mean(values)}, {"sd", PopulationSd(values)}, {"n", values.size()}};
+}
+
+// Pairs by experiment name; the text goes to the reader, the JSON into summary.json.
+absl::StatusOr<nlohmann::ordered_json> Compare(const Flags& flags, const std::vector<Evaluation>& rows,
+                                               std::string* text) {
+  RB_ASSIGN_OR_RETURN(const auto other, ReadMetricsColumn(flags.compare, flags.compare_column));
+  std::vector<double> ours, theirs, differences;
+  for (const Evaluation& row : rows) {
+    const auto it = other.find(row.experiment);
+    if (it == other.end() || std::isnan(row.pearson)) continue;
+    ours.push_back(row.pearson);
+    theirs.push_back(it->second);
+    differences.push_back(row.pearson - it->second);
+  }
+  if (ours.empty()) {
+    return absl::NotFoundError(absl::StrCat(flags.compare, ": shares no experiment with the models; expected some of ",
+                                            rows[0].experiment, ", .. in its experiment column"));
+  }
+  const Wilcoxon test = WilcoxonSignedRank(differences);
+  *text = absl::StrFormat(
+      "against %s (%s): %d experiments, mean %.4f against %.4f, difference %+.4f\n"
+      "Wilcoxon signed rank: W+ %.1f, W- %.1f, p %s (two-sided, %s)\n",
+      flags.compare, flags.compare_column, ours.size(), Mean(ours), Mean(theirs), Mean(differences), test.positive,
+      test.negative, std::isnan(test.p) ? "nan" : absl::StrFormat("%.4g", test.p),
+      test.exact ? "exact" : "normal approximation");
+  return nlohmann::ordered_json{{"file", flags.compare},
+                                {"column", flags.compare_column},
+                                {"n", ours.size()},
+                                {"mean", Mean(ours)},
+                                {"mean_other", Mean(theirs)},
+                                {"mean_difference", Mean(differences)},
+                                {"wilcoxon",
+                                 {{"n", test.n},
+                                  {"w_positive", test.positive},
+                                  {"w_negative", test.negative},
+                                  {"p", test.p},
+                                  {"method", test.exact ? "exact" : "normal"}}}};
+}
+
+absl::Status Run(const Flags& flags, const Invocation& invocation) {
+  const std::string summary_path = JoinPath(ParentFolder(flags.out), "summary.json");
+  if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out, summary_path}, flags.common.overwrite));
+  RB_ASSIGN_OR_RETURN(Machine machine, OpenMachine(flags.common, false));
+  Reporter reporter(flags.common.progress);
+  RunRecord record(invocation);
+  RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, ChosenModels(flags));
+  ReadOptions options{models[0].file.config.shape.length, {}, flags.common.dna()};
+  for (const LoadedModel& model : models) options.experiments.push_back(model.file.experiment);
+  reporter.Busy(absl::StrCat("reading ", flags.data, " .."));
+  RB_ASSIGN_OR_RETURN(const Dataset dataset, ReadDataset(flags.data, options, *machine.pool));
+  RB_RETURN_IF_ERROR(record.AddInput(flags.data));
+  record.EndPhase("read");
+  RB_ASSIGN_OR_RETURN(const std::vector<Evaluation> rows, EvaluateAll(models, dataset, flags, machine, reporter));
+  record.EndPhase("evaluate");
+
+  const bool classification = models[0].file.config.shape.classification;
+  std::string text = MetricsText(rows, classification), comparison;
+  nlohmann::ordered_json summary = {{"split", flags.split},
+                                    {"experiments", rows.size()},
+                                    {"pearson", SummaryOf(rows, &Evaluation::pearson)},
+                                    {"spearman", SummaryOf(rows, &Evaluation::spearman)},
+                                    {"mse", SummaryOf(rows, &Evaluation::mse)}};
+  if (classification) {
+    summary["auroc"] = SummaryOf(rows, &Evaluation::auroc);
+    summary["aupr"] = SummaryOf(rows, &Evaluation::aupr);
+  }
+  if (!flags.compare.empty()) {
+    RB_ASSIGN_OR_RETURN(summary["compare"], Compare(flags, rows, &comparison));
+    RB_RETURN_IF_ERROR(record.AddInput(flags.compare));
+  }
+  if (!flags.out.empty()) {
+    for (const LoadedModel& model : models) RB_RETURN_IF_ERROR(record.AddInput(model.path));
+    record.Set("device", machine.description);
+    record.Set("threads", machine.pool->num_threads());
+    record.Set("precision", machine.precision_name);
+    summary["run"] = record.Finish();
+    RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
+    RB_RETURN_IF_ERROR(WriteFile(flags.out, MetricsTsv(rows, classification)));
+    RB_RETURN_IF_ERROR(WriteFile(summary_path, DumpJson(summary)));
+    reporter.Say("done", absl::StrCat("wrote ", flags.out, " and ", summary_path));
+  }
+  reporter.Open();
+  std::printf("%s%s", text.c_str(), comparison.c_str());
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Action DefineEvaluate(CLI::App& app, const Invocation& invocation) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("--data", flags->data, "the data the models were trained on, or others with the same experiments")
+      ->required()
+      ->type_name("PATH");
+  app.add_option("--models", flags->models, "model files, or the folder that train wrote")
+      ->required()
+      ->expected(1, -1)
+      ->type_name("PATH..");
+  app.add_option("--experiment", flags->experiments, "ID[,ID..] or all (the default)")->delimiter(',')->type_name("ID");
+  app.add_option("--split", flags->split, "train, valid or test, split as each model was trained")
+      ->check(CLI::IsMember({"train", "valid", "test"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--out", flags->out, "metrics table to write; summary.json goes beside it")->type_name("FILE");
+  app.add_option("--compare", flags->compare, "another metrics table: paired Wilcoxon test by experiment")
+      ->type_name("FILE");
+  app.add_option("--compare-column", flags->compare_column, "its column of Pearson correlations")
+      ->type_name("NAME")
+      ->capture_default_str();
+  AddCommonFlags(app, flags->common, kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+  app.footer("Example:\n  residualbind evaluate --data sim --models models --out eval/metrics.tsv");
+  return [flags, &invocation] { return Run(*flags, invocation); };
+}
+
+}  // namespace rb::apps

@@ -1,0 +1,107 @@
+#include "apps/metrics_table.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "apps/statistics.h"
+#include "apps/text.h"
+#include "data/line_reader.h"
+#include "data/text_value.h"
+#include "engine/check.h"
+
+namespace rb::apps {
+namespace {
+
+struct MetricColumn {
+  const char* name;
+  double Evaluation::*value;
+};
+constexpr MetricColumn kColumns[] = {{"pearson", &Evaluation::pearson},
+                                     {"spearman", &Evaluation::spearman},
+                                     {"mse", &Evaluation::mse},
+                                     {"auroc", &Evaluation::auroc},
+                                     {"aupr", &Evaluation::aupr}};
+
+std::span<const MetricColumn> Columns(bool classification) { return std::span(kColumns).first(classification ? 5 : 3); }
+
+// One line of the text table: f of the present values of each column.
+template <class F>
+std::vector<std::string> Summary(const char* name, const std::vector<Evaluation>& rows, bool classification,
+                                 const F& f) {
+  std::vector<std::string> line = {name, ""};
+  for (const MetricColumn& column : Columns(classification)) {
+    std::vector<double> values;
+    for (const Evaluation& row : rows) {
+      if (!std::isnan(row.*column.value)) values.push_back(row.*column.value);
+    }
+    line.push_back(Fixed(f(values), 4));
+  }
+  return line;
+}
+
+}  // namespace
+
+std::string MetricsTsv(const std::vector<Evaluation>& rows, bool classification) {
+  std::string text = "experiment\tn";
+  for (const MetricColumn& column : Columns(classification)) absl::StrAppend(&text, "\t", column.name);
+  for (const Evaluation& row : rows) {
+    absl::StrAppend(&text, "\n", row.experiment, "\t", row.n);
+    for (const MetricColumn& column : Columns(classification))
+      absl::StrAppend(&text, "\t", Shortest(row.*column.value));
+  }
+  return text + "\n";
+}
+
+std::string MetricsText(const std::vector<Evaluation>& rows, bool classification) {
+  std::vector<std::vector<std::string>> table(1, {"experiment", "n"});
+  for (const MetricColumn& column : Columns(classification)) table[0].push_back(column.name);
+  for (const Evaluation& row : rows) {
+    table.push_back({row.experiment, Grouped(row.n)});
+    for (const MetricColumn& column : Columns(classification)) table.back().push_back(Fixed(row.*column.value, 4));
+  }
+  if (rows.size() > 1) {
+    table.push_back(Summary("mean", rows, classification, [](auto& v) { return Mean(v); }));
+    table.push_back(Summary("sd", rows, classification, [](auto& v) { return PopulationSd(v); }));
+  }
+  return AlignedTable(table);
+}
+
+absl::StatusOr<std::map<std::string, double>> ReadMetricsColumn(const std::string& path, const std::string& column) {
+  RB_ASSIGN_OR_RETURN(LineReader reader, LineReader::Open(path));
+  Line line;
+  RB_ASSIGN_OR_RETURN(const bool any, reader.NextLine(&line));
+  if (!any) return reader.Error(1, 1, "an empty file", "a header line with experiment and metrics");
+  std::vector<std::string_view> fields;
+  SplitTabs(line.text, &fields);
+  const std::vector<std::string> names(fields.begin(), fields.end());
+  const auto find = [&](const std::string& name) {
+    return std::find(names.begin(), names.end(), name) - names.begin();
+  };
+  const size_t value_at = find(column);
+  if (value_at == names.size()) {
+    return reader.Error(1, 1, absl::StrCat("no column '", column, "'"),
+                        absl::StrCat("one of ", absl::StrJoin(names, ", ")));
+  }
+  const size_t named = find("experiment"), name_at = named < names.size() ? named : 0;
+  std::map<std::string, double> values;
+  while (true) {
+    RB_ASSIGN_OR_RETURN(const bool more, reader.NextLine(&line));
+    if (!more) return values;
+    if (line.text.empty()) continue;
+    SplitTabs(line.text, &fields);
+    RB_RETURN_IF_ERROR(CheckFieldCount(reader.name(), line, fields, names.size()));
+    float value = 0;
+    if (!ParseScore(fields[value_at], &value)) {
+      return reader.Error(line.number, ColumnOf(line, fields[value_at]), Quoted(fields[value_at]), kScoreExpected);
+    }
+    const std::string name(fields[name_at]);
+    if (values.count(name) != 0) {
+      return reader.Error(line.number, ColumnOf(line, fields[name_at]), Quoted(name), "each experiment once");
+    }
+    if (!std::isnan(value)) values[name] = std::strtod(std::string(fields[value_at]).c_str(), nullptr);
+  }
+}
+
+}  // namespace rb::apps

@@ -1,0 +1,26 @@
+// Tables of metrics: as a file, as text for people, and read back for comparison.
+#ifndef RB_APPS_METRICS_TABLE_H_
+#define RB_APPS_METRICS_TABLE_H_
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "model/predictor.h"
+
+namespace rb::apps {
+
+// metrics.tsv: experiment, n, pearson, spearman, mse, and auroc, aupr when `classification`. Values carry all digits.
+std::string MetricsTsv(const std::vector<Evaluation>& rows, bool classification);
+
+// The same for reading, with "mean" and "sd" (population) lines when there are several experiments.
+std::string MetricsText(const std::vector<Evaluation>& rows, bool classification);
+
+// experiment -> value of `column`. The experiment is the column of that name, or the first one. Rows without a value
+// are left out. Errors name file, line and column.
+absl::StatusOr<std::map<std::string, double>> ReadMetricsColumn(const std::string& path, const std::string& column);
+
+}  // namespace rb::apps
+
+#endif  // RB_APPS_METRICS_TABLE_H_

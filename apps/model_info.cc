@@ -1,0 +1,117 @@
+// residualbind model info: what a model file holds.
+#include <cmath>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "apps/command.h"
+#include "apps/run_record.h"
+#include "apps/text.h"
+#include "data/sha256.h"
+#include "engine/check.h"
+#include "model/model_file.h"
+
+namespace rb::apps {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Flags {
+  std::string file;
+  bool json = false;
+};
+
+Json ShapeJson(const Shape& s) {
+  return {{"length", s.length},
+          {"structure_channels", s.structure},
+          {"filters", s.filters},
+          {"first_width", s.first_width},
+          {"width", s.width},
+          {"dilations", std::vector<int>(s.dilations, s.dilations + s.residual_layers)},
+          {"pool", s.pool},
+          {"hidden", s.hidden},
+          {"dropout",
+           {{"first", s.dropout_first},
+            {"inner", s.dropout_inner},
+            {"before_pool", s.dropout_before_pool},
+            {"after_pool", s.dropout_after_pool},
+            {"dense", s.dropout_dense}}},
+          {"task", s.classification ? "classification" : "regression"}};
+}
+
+Json ModelJson(const Flags& flags, const ModelFile& model, const ParameterTable& table, const std::string& sum) {
+  Json tensors = Json::array();
+  for (const TensorSpec& tensor : table.tensors()) {
+    tensors.push_back({{"name", tensor.name}, {"shape", tensor.shape}, {"trained", tensor.trained}});
+  }
+  const TrainConfig& c = model.config;
+  return {{"file", flags.file},
+          {"sha256", sum},
+          {"experiment", model.experiment},
+          {"preset", std::string(PresetName(c.preset))},
+          {"seed", c.seed},
+          {"replicate", c.replicate},
+          {"valid_fraction", c.valid_fraction},
+          {"batch", c.batch},
+          {"epochs", model.epochs},
+          {"best_epoch", model.best_epoch},
+          {"best_metric", model.best_metric},
+          {"transform",
+           {{"kind", std::string(TransformName(model.transform.kind))},
+            {"minimum", model.transform.minimum},
+            {"clip", model.transform.clip},
+            {"mean", model.transform.mean},
+            {"sd", model.transform.sd}}},
+          {"shape", ShapeJson(c.shape)},
+          {"parameters", table.count()},
+          {"trained_parameters", table.trained_count()},
+          {"extra", model.extra},
+          {"tensors", tensors}};
+}
+
+std::string TransformText(const Transform& t) {
+  if (t.kind == TransformKind::kNone) return "none";
+  const std::string first =
+      t.kind == TransformKind::kLog ? absl::StrCat("minimum ", t.minimum) : absl::StrCat("clip ", t.clip);
+  return absl::StrCat(std::string(TransformName(t.kind)), " (", first, ", mean ", t.mean, ", sd ", t.sd, ")");
+}
+
+std::string ModelText(const Flags& flags, const ModelFile& model, const ParameterTable& table, const std::string& sum) {
+  const TrainConfig& c = model.config;
+  const Shape& s = c.shape;
+  const std::string dilations = absl::StrJoin(s.dilations, s.dilations + s.residual_layers, ", ");
+  return absl::StrCat(
+      "file        ", flags.file, "\nsha256      ", sum, "\nexperiment  ", model.experiment, "\npreset      ",
+      std::string(PresetName(c.preset)), "\nseed        ", c.seed, ", replicate ", c.replicate, "\nepochs      ",
+      model.epochs, ", best ", model.best_epoch, " (validation ", s.classification ? "AUROC " : "Pearson ",
+      Fixed(model.best_metric, 4), ")\ntransform   ", TransformText(model.transform), "\ninput       ", s.length,
+      " positions, ", s.channels(), " channels", "\nlayer 1     convolution, ", s.filters, " filters of width ",
+      s.first_width, "\nresidual    ", s.residual_layers, " convolutions of width ", s.width, ", dilations ", dilations,
+      "\npooling     mean, size ", s.pool, "\ndense       ", s.hidden, " units\noutput      ",
+      s.classification ? "probability" : "transformed binding score", "\nparameters  ", Grouped(table.count()), ", ",
+      Grouped(table.trained_count()), " of them trained\n");
+}
+
+absl::Status Run(const Flags& flags) {
+  RB_ASSIGN_OR_RETURN(const ModelFile model, ReadModel(flags.file));
+  RB_ASSIGN_OR_RETURN(const std::string sum, Sha256OfFile(flags.file));
+  const ParameterTable table(model.config.shape);
+  const std::string text =
+      flags.json ? DumpJson(ModelJson(flags, model, table, sum)) : ModelText(flags, model, table, sum);
+  std::fputs(text.c_str(), stdout);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Action DefineModel(CLI::App& app, const Invocation&) {
+  auto flags = std::make_shared<Flags>();
+  CLI::App* info = app.add_subcommand("info", "print what a model file holds");
+  info->add_option("file", flags->file, "model.safetensors")->required()->type_name("FILE");
+  info->add_flag("--json", flags->json, "as JSON, tensors included");
+  app.require_subcommand(1);
+  app.footer("Example:\n  residualbind model info models/SIM00001/model.safetensors");
+  return [flags] { return Run(*flags); };
+}
+
+}  // namespace rb::apps

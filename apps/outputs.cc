@@ -1,0 +1,101 @@
+#include "apps/outputs.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "engine/check.h"
+
+namespace rb::apps {
+namespace fs = std::filesystem;
+
+std::string JoinPath(const std::string& folder, const std::string& name) { return (fs::path(folder) / name).string(); }
+
+std::string ParentFolder(const std::string& path) {
+  const std::string parent = fs::path(path).parent_path().string();
+  return parent.empty() ? "." : parent;
+}
+
+absl::Status RefuseExisting(const std::vector<std::string>& paths, bool overwrite, const std::string& hint) {
+  std::error_code error;
+  for (const std::string& path : paths) {
+    const fs::file_status status = fs::status(path, error);
+    if (status.type() == fs::file_type::directory) {
+      return absl::FailedPreconditionError(absl::StrCat(path, ": is a folder; expected a name for a new file"));
+    }
+    if (!overwrite && fs::exists(status)) {
+      return absl::AlreadyExistsError(
+          absl::StrCat(path, ": exists already; expected a new place, --overwrite to replace it", hint));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status MakeFolder(const std::string& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (!fs::is_directory(folder)) {
+    return absl::FailedPreconditionError(absl::StrCat(folder, ": cannot be made a folder (",
+                                                      error ? error.message() : "a file stands there",
+                                                      "); expected a place that can be written"));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> FindModels(const std::vector<std::string>& arguments) {
+  std::vector<std::string> found;
+  std::set<std::string> seen;
+  const auto add = [&](const fs::path& path) {
+    std::error_code error;
+    const fs::path canonical = fs::weakly_canonical(path, error);
+    if (seen.insert(error ? path.string() : canonical.string()).second) found.push_back(path.string());
+  };
+  for (const std::string& argument : arguments) {
+    std::error_code error;
+    if (!fs::exists(argument, error)) {
+      return absl::NotFoundError(
+          absl::StrCat(argument, ": no such file or folder; expected model files or the folder that train wrote"));
+    }
+    if (!fs::is_directory(argument, error)) {
+      add(argument);
+      continue;
+    }
+    const fs::path own = fs::path(argument) / "model.safetensors";
+    if (fs::exists(own, error)) {
+      add(own);
+      continue;
+    }
+    std::vector<fs::path> inside;
+    for (const auto& entry : fs::directory_iterator(argument, error)) {
+      if (fs::exists(entry.path() / "model.safetensors", error)) inside.push_back(entry.path() / "model.safetensors");
+    }
+    if (inside.empty()) {
+      return absl::NotFoundError(absl::StrCat(
+          argument, ": holds no models; expected model.safetensors, or folders with one each, as train writes them"));
+    }
+    std::sort(inside.begin(), inside.end());
+    for (const fs::path& path : inside) add(path);
+  }
+  return found;
+}
+
+absl::StatusOr<std::vector<LoadedModel>> LoadModels(const std::vector<std::string>& arguments) {
+  RB_ASSIGN_OR_RETURN(const std::vector<std::string> paths, FindModels(arguments));
+  std::vector<LoadedModel> models;
+  for (const std::string& path : paths) {
+    RB_ASSIGN_OR_RETURN(ModelFile file, ReadModel(path));
+    models.push_back({path, std::move(file)});
+    const Shape& first = models.front().file.config.shape;
+    const Shape& shape = models.back().file.config.shape;
+    if (shape.length != first.length || shape.structure != first.structure) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": takes ", shape.length, " positions and ", shape.structure,
+                                                     " structure channels where ", models.front().path, " takes ",
+                                                     first.length, " and ", first.structure,
+                                                     "; expected models of one input form"));
+    }
+  }
+  return models;
+}
+
+}  // namespace rb::apps

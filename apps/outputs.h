@@ -1,0 +1,36 @@
+// Rules for outputs: what exists is not replaced unasked, and folders are made when needed.
+#ifndef RB_APPS_OUTPUTS_H_
+#define RB_APPS_OUTPUTS_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "model/model_file.h"
+
+namespace rb::apps {
+
+std::string JoinPath(const std::string& folder, const std::string& name);
+std::string ParentFolder(const std::string& path);  // "." when the path names none
+
+// Fails with the first of `paths` that exists, unless `overwrite`. `hint` follows the message: what else could be done.
+absl::Status RefuseExisting(const std::vector<std::string>& paths, bool overwrite, const std::string& hint = "");
+
+// Makes a folder and those above it; fails when something else stands in its place or it cannot be written.
+absl::Status MakeFolder(const std::string& folder);
+
+// The model files behind --models: a file, a folder with model.safetensors, or a folder of such folders (sorted by
+// name).
+absl::StatusOr<std::vector<std::string>> FindModels(const std::vector<std::string>& arguments);
+
+struct LoadedModel {
+  std::string path;
+  ModelFile file;
+};
+// Reads them; all must take inputs of one length and the same structure channels.
+absl::StatusOr<std::vector<LoadedModel>> LoadModels(const std::vector<std::string>& arguments);
+
+}  // namespace rb::apps
+
+#endif  // RB_APPS_OUTPUTS_H_

@@ -1,0 +1,243 @@
+// residualbind predict: any sequences through any models.
+//
+// Sequences are scored a block at a time, so that memory is that of the input's letters plus one block. A sequence
+// longer than the models' input is scored by all its windows; a shorter one is centred, as in training.
+#include <algorithm>
+#include <cstdio>
+#include <limits>
+#include <map>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "apps/command.h"
+#include "apps/common_flags.h"
+#include "apps/outputs.h"
+#include "apps/reporter.h"
+#include "apps/text.h"
+#include "data/readers.h"
+#include "data/writers.h"
+#include "engine/check.h"
+#include "kernels/packed_bases.h"
+#include "model/predictor.h"
+
+namespace rb::apps {
+namespace {
+
+constexpr int kDefaultBlock = 16384;  // windows scored at once
+
+struct Flags {
+  CommonFlags common;
+  std::vector<std::string> models;
+  std::string input, out, windows = "max";
+};
+
+struct Scorers {
+  std::vector<std::string> columns;
+  std::vector<Predictor> predictors;
+  int length = 41;
+};
+
+// The experiment's name; the file's path where several models share it.
+std::vector<std::string> ColumnNames(const std::vector<LoadedModel>& models) {
+  std::map<std::string, int> uses;
+  for (const LoadedModel& model : models) ++uses[model.file.experiment];
+  std::vector<std::string> names;
+  for (const LoadedModel& model : models) {
+    names.push_back(uses[model.file.experiment] == 1 && !model.file.experiment.empty() ? model.file.experiment
+                                                                                       : model.path);
+  }
+  return names;
+}
+
+absl::StatusOr<Scorers> OpenScorers(const Flags& flags, Machine& machine) {
+  RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels(flags.models));
+  Scorers scorers;
+  scorers.columns = ColumnNames(models);
+  for (const LoadedModel& model : models) {
+    const Shape& shape = model.file.config.shape;
+    if (shape.structure != 0) {
+      return absl::UnimplementedError(absl::StrCat(model.path, ": takes ", shape.structure,
+                                                   " structure channels; predict "
+                                                   "in this version expects models of sequence alone"));
+    }
+    scorers.length = shape.length;
+    RB_ASSIGN_OR_RETURN(Predictor predictor, Predictor::Create(model.file, machine.precision, *machine.backend));
+    scorers.predictors.push_back(std::move(predictor));
+  }
+  return scorers;
+}
+
+int64_t WindowsOf(const NamedSequence& sequence, int length) {
+  return std::max<int64_t>(1, static_cast<int64_t>(sequence.bases.size()) - length + 1);
+}
+
+// Writes rows to a file that stays open over blocks.
+class Writer {
+ public:
+  Writer(const Flags& flags, const Scorers& scorers, std::FILE* file) : flags_(flags), scorers_(scorers), file_(file) {}
+
+  absl::Status Header() {
+    std::string text = flags_.windows == "all" ? "id\tstart" : "id";
+    for (const std::string& column : scorers_.columns) absl::StrAppend(&text, "\t", column);
+    return Put(text + "\n");
+  }
+
+  // scores[model][window] of one sequence's windows [first, first + count).
+  absl::Status Windows(const std::string& id, const std::vector<std::vector<float>>& scores, int64_t begin,
+                       int64_t count, int64_t first) {
+    if (flags_.windows == "all") {
+      std::string text;
+      for (int64_t w = 0; w < count; ++w) {
+        absl::StrAppend(&text, id, "\t", first + w);
+        for (const auto& s : scores) absl::StrAppend(&text, "\t", Shortest(s[static_cast<size_t>(begin + w)]));
+        text += '\n';
+      }
+      return Put(text);
+    }
+    if (first == 0)
+      best_.assign(scores.size(), -std::numeric_limits<float>::infinity()), sum_.assign(scores.size(), 0.0);
+    for (size_t m = 0; m < scores.size(); ++m) {
+      for (int64_t w = begin; w < begin + count; ++w) {
+        best_[m] = std::max(best_[m], scores[m][static_cast<size_t>(w)]);
+        sum_[m] += scores[m][static_cast<size_t>(w)];
+      }
+    }
+    return absl::OkStatus();
+  }
+
+  // All windows of `id` have been given.
+  absl::Status EndSequence(const std::string& id, int64_t windows) {
+    if (flags_.windows == "all") return absl::OkStatus();
+    std::string text = id;
+    for (size_t m = 0; m < best_.size(); ++m) {
+      const float mean = static_cast<float>(sum_[m] / static_cast<double>(windows));
+      absl::StrAppend(&text, "\t", Shortest(flags_.windows == "max" ? best_[m] : mean));
+    }
+    return Put(text + "\n");
+  }
+
+ private:
+  absl::Status Put(const std::string& text) {
+    if (std::fwrite(text.data(), 1, text.size(), file_) == text.size()) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(flags_.out.empty() ? "stdout" : flags_.out,
+                                            ": cannot be written; expected "
+                                            "room on the disk and an open pipe"));
+  }
+
+  const Flags& flags_;
+  const Scorers& scorers_;
+  std::FILE* file_;
+  std::vector<float> best_;
+  std::vector<double> sum_;
+};
+
+// Windows waiting to be scored: pieces of consecutive sequences.
+struct Block {
+  struct Piece {
+    size_t sequence;
+    int64_t first, count;
+  };
+  Sequences sequences;
+  std::vector<Piece> pieces;
+
+  void Add(const std::vector<NamedSequence>& input, const Piece& piece) {
+    const std::string& bases = input[piece.sequence].bases;
+    const int length = sequences.length;
+    for (int64_t w = piece.first; w < piece.first + piece.count; ++w) {
+      const size_t at = sequences.bases.size();
+      sequences.bases.resize(at + static_cast<size_t>(PackedWords(length)));
+      const std::string window = bases.substr(static_cast<size_t>(w), static_cast<size_t>(length));
+      PackCentred(window, length, sequences.bases.data() + at);
+      sequences.widths.push_back(static_cast<uint16_t>(window.size()));
+    }
+    pieces.push_back(piece);
+  }
+};
+
+absl::Status ScoreBlock(const std::vector<NamedSequence>& input, const Scorers& scorers, Block& block, Writer& writer) {
+  std::vector<std::vector<float>> scores;
+  for (const Predictor& predictor : scorers.predictors) {
+    RB_ASSIGN_OR_RETURN(std::vector<float> values, predictor.Predict(block.sequences));
+    scores.push_back(std::move(values));
+  }
+  int64_t begin = 0;
+  for (const Block::Piece& piece : block.pieces) {
+    const NamedSequence& sequence = input[piece.sequence];
+    RB_RETURN_IF_ERROR(writer.Windows(sequence.id, scores, begin, piece.count, piece.first));
+    const int64_t windows = WindowsOf(sequence, scorers.length);
+    if (piece.first + piece.count == windows) RB_RETURN_IF_ERROR(writer.EndSequence(sequence.id, windows));
+    begin += piece.count;
+  }
+  block.sequences.bases.clear();
+  block.sequences.widths.clear();
+  block.pieces.clear();
+  return absl::OkStatus();
+}
+
+absl::Status ScoreAll(const Flags& flags, const std::vector<NamedSequence>& input, const Scorers& scorers,
+                      int block_size, std::FILE* file, Reporter& reporter) {
+  Writer writer(flags, scorers, file);
+  RB_RETURN_IF_ERROR(writer.Header());
+  Block block;
+  block.sequences.length = scorers.length;
+  for (size_t i = 0; i < input.size(); ++i) {
+    const int64_t windows = WindowsOf(input[i], scorers.length);
+    for (int64_t first = 0; first < windows;) {
+      const int64_t room = block_size - block.sequences.size(), count = std::min(room, windows - first);
+      block.Add(input, {i, first, count});
+      first += count;
+      if (block.sequences.size() < block_size) continue;
+      RB_RETURN_IF_ERROR(ScoreBlock(input, scorers, block, writer));
+      reporter.Progress(absl::StrCat("scored ", Grouped(static_cast<int64_t>(i)), " of ",
+                                     Grouped(static_cast<int64_t>(input.size())), " sequences"),
+                        {{"done", i}, {"sequences", input.size()}});
+    }
+  }
+  return block.pieces.empty() ? absl::OkStatus() : ScoreBlock(input, scorers, block, writer);
+}
+
+absl::Status Run(const Flags& flags) {
+  if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out}, flags.common.overwrite));
+  RB_ASSIGN_OR_RETURN(const int batch, ParseBatch(flags.common));
+  RB_ASSIGN_OR_RETURN(Machine machine, OpenMachine(flags.common, false));
+  RB_ASSIGN_OR_RETURN(const Scorers scorers, OpenScorers(flags, machine));
+  Reporter reporter(flags.common.progress);
+  RB_ASSIGN_OR_RETURN(const std::vector<NamedSequence> input, ReadSequences(flags.input));
+  const int block = batch > 0 ? batch : kDefaultBlock;
+  if (flags.out.empty()) return ScoreAll(flags, input, scorers, block, stdout, reporter);
+  RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
+  return WriteAtomically(flags.out, [&](const std::string& temporary) -> absl::Status {
+    std::FILE* file = std::fopen(temporary.c_str(), "wb");
+    if (file == nullptr)
+      return absl::UnavailableError(absl::StrCat(temporary, ": cannot be written; expected a writable folder"));
+    const absl::Status status = ScoreAll(flags, input, scorers, block, file, reporter);
+    if (std::fclose(file) != 0 && status.ok())
+      return absl::DataLossError(absl::StrCat(flags.out, ": cannot be written; expected room"));
+    return status;
+  });
+}
+
+}  // namespace
+
+Action DefinePredict(CLI::App& app, const Invocation&) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("--models", flags->models, "model files, or the folder that train wrote")
+      ->required()
+      ->expected(1, -1)
+      ->type_name("PATH..");
+  app.add_option("--input", flags->input, "FASTA, a TSV with a seq column, or one sequence a line; - is stdin")
+      ->required()
+      ->type_name("FILE");
+  app.add_option("--out", flags->out, "TSV to write (default: stdout)")->type_name("FILE");
+  app.add_option(
+         "--windows", flags->windows,
+         "of sequences longer than the models' input: max, mean, or all (one row a window; starts count from 0)")
+      ->check(CLI::IsMember({"max", "mean", "all"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  AddCommonFlags(app, flags->common, kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+  app.footer("Example:\n  residualbind predict --models models --input transcripts.fa.gz --out scores.tsv");
+  return [flags] { return Run(*flags); };
+}
+
+}  // namespace rb::apps

@@ -1,0 +1,40 @@
+// Flags of `train`, and the settings they make.
+#ifndef RB_APPS_TRAIN_FLAGS_H_
+#define RB_APPS_TRAIN_FLAGS_H_
+
+#include <CLI/CLI.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "apps/common_flags.h"
+#include "model/config.h"
+
+namespace rb::apps {
+
+struct TrainFlags {
+  CommonFlags common;
+  std::string data, out;
+  std::vector<std::string> experiments;
+  std::optional<std::string> transform;
+  std::string task = "regression";
+  int64_t max_probes = 0;
+  uint64_t replicate = 0;
+  int models_at_once = 0;
+  // Absent ones keep the preset's value.
+  std::optional<int> length, filters, first_width, width, residual_layers, pool, hidden, epochs, decay_patience,
+      stop_patience;
+  std::vector<int> dilations;
+  std::optional<float> dropout_first, dropout_inner, dropout_before_pool, dropout_after_pool, dropout_dense;
+  std::optional<double> learning_rate, decay, valid_fraction;
+};
+
+void AddTrainFlags(CLI::App& app, TrainFlags& flags);
+
+// The preset with every given flag applied; structure channels come from the data later. Usage errors name the setting.
+absl::StatusOr<TrainConfig> MakeConfig(const TrainFlags& flags);
+
+}  // namespace rb::apps
+
+#endif  // RB_APPS_TRAIN_FLAGS_H_

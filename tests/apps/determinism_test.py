@@ -1,0 +1,123 @@
+"""The same bits: repeated runs, experiments alone or together, and runs that were killed and resumed."""
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import time
+
+import cli
+from cli import check, equal, simulate, succeeds, test
+
+EPOCHS = 4
+SETTINGS = ("--epochs", EPOCHS, *cli.SMALL)
+
+
+def train(out, *more, experiments="all"):
+    succeeds("train", "--data", "sim", "--experiment", experiments, "--out", out, *SETTINGS, *more, "--progress", "none")
+
+
+def model(out, experiment="SIM00001"):
+    return cli.read(f"{out}/{experiment}/model.safetensors")
+
+
+@test
+def repeated_runs():
+    simulate("sim", experiments=2, probes=900)
+    train("a")
+    train("b")
+    train("c", "--threads", 1)
+    train("d", "--seed", 1)
+    for experiment in ("SIM00001", "SIM00002"):
+        equal(model("b", experiment) == model("a", experiment), True, f"{experiment}: two runs, the same file")
+        equal(model("c", experiment) == model("a", experiment), True, f"{experiment}: one thread, the same file")
+        equal(model("d", experiment) == model("a", experiment), False, f"{experiment}: another seed, another file")
+        equal(cli.read(f"b/{experiment}/history.tsv"), cli.read(f"a/{experiment}/history.tsv"), "history")
+    equal(cli.read("a/metrics.tsv"), cli.read("c/metrics.tsv"), "metrics")
+
+
+@test
+def alone_or_together():
+    simulate("sim", experiments=3, probes=600)
+    train("together")
+    train("one_by_one", "--models-at-once", 1)
+    for experiment in ("SIM00001", "SIM00002", "SIM00003"):
+        train(f"alone_{experiment}", experiments=experiment)
+        equal(model(f"alone_{experiment}", experiment) == model("together", experiment), True, f"{experiment} alone")
+        equal(model("one_by_one", experiment) == model("together", experiment), True, f"{experiment} one by one")
+    train("reversed", experiments="SIM00003,SIM00001")
+    for experiment in ("SIM00001", "SIM00003"):
+        equal(model("reversed", experiment) == model("together", experiment), True, f"{experiment} in another order")
+
+
+def start(out, *more):
+    return subprocess.Popen(cli.command("train", "--data", "sim", "--experiment", "all", "--out", out, *SETTINGS,
+                                        "--progress", "plain", *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+@test
+def killed_and_resumed():
+    simulate("sim", experiments=2, probes=4000)
+    begin = time.monotonic()
+    train("whole")
+    seconds = time.monotonic() - begin
+    rng = random.Random(1)
+    interrupted = 0
+    for trial in range(5):
+        out = f"killed{trial}"
+        for attempt in range(12):
+            process = start(out, *(["--resume"] if attempt else []))
+            time.sleep(rng.uniform(0.05, 0.9) * seconds)
+            interrupted += process.poll() is None
+            process.kill()
+            process.communicate()
+            if process.returncode == 0:
+                break
+        succeeds("train", "--data", "sim", "--experiment", "all", "--out", out, *SETTINGS, "--resume")
+        for experiment in ("SIM00001", "SIM00002"):
+            equal(model(out, experiment) == model("whole", experiment), True, f"trial {trial}, {experiment}: model file")
+            equal(cli.read(f"{out}/{experiment}/history.tsv"), cli.read(f"whole/{experiment}/history.tsv"), "history")
+        equal(cli.read(f"{out}/metrics.tsv"), cli.read("whole/metrics.tsv"), f"trial {trial}: metrics")
+        left = [p for p in pathlib.Path(out).rglob("*") if "tmp" in p.name]
+        equal(left, [], f"trial {trial}: temporary files left behind")
+    check(interrupted >= 5, f"runs that were really interrupted: {interrupted}")
+
+
+@test
+def signals_stop_politely():
+    simulate("sim", experiments=1, probes=4000)
+    train("whole")
+    for name in (signal.SIGINT, signal.SIGTERM):
+        out = f"stopped{name}"
+        process = start(out)
+        for line in process.stderr:  # the first finished epoch
+            if b"epoch   1" in line:
+                break
+        process.send_signal(name)
+        _, err = process.communicate(timeout=60)
+        last = err.decode().splitlines()[-1] if err else ""
+        if process.returncode == 0:
+            check(True, "it had finished before the signal came")
+            continue
+        equal(process.returncode, 1, f"exit code after {name}")
+        check(name.name in last and "--resume" in last, f"the last line says how to go on: {last!r}")
+        words = last.split("go on with: ")[1].split()
+        done = subprocess.run([cli.binary(), *words[1:]], capture_output=True)
+        equal(done.returncode, 0, f"the command it suggested works: {done.stderr[-300:]}")
+        equal(model(out) == model("whole"), True, "the resumed model file")
+
+
+@test
+def resume_refuses_other_settings():
+    simulate("sim", probes=600)
+    train("m")
+    before = model("m")
+    cli.refuses(1, ["m/checkpoint.safetensors"], "train", "--data", "sim", "--experiment", "all", "--out", "m", *SETTINGS,
+                "--resume", "--seed", 9)
+    succeeds("train", "--data", "sim", "--experiment", "all", "--out", "m", *SETTINGS, "--resume")
+    equal(model("m") == before, True, "resuming a finished run changes nothing")
+    train("fresh", "--resume")
+    equal(model("fresh") == before, True, "--resume without a checkpoint starts anew")
+
+
+cli.main()
