@@ -1,0 +1,65 @@
+#!/usr/bin/env python3
+"""Rewrites the tables between <!-- bench:begin --> and <!-- bench:end --> of README.md from bench/results; --check only
+compares. No number in those tables is typed by hand."""
+import json
+import pathlib
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+
+
+def results() -> list[tuple[str, dict]]:
+    return [(p.name, json.loads(p.read_text())) for p in sorted((HERE / "results").glob("*.json"))]
+
+
+def speed_table(name: str, result: dict) -> list[str]:
+    context = result["context"]["training_bench"]
+    lines = [f"Speed, batch 100, medians of five repetitions; one core's multiply-add peak measured in the same run: "
+             f"{context['peak fp32, one core']} fp32, {context['peak bf16, one core']} bf16 ([{name}](bench/results/{name})).", "",
+             "| | sequences/s | % of peak |", "|---|---|---|"]
+    for row, values in result["rows"].items():
+        if "sequences/s" not in values or not (row.startswith("training_step") or row.startswith("scorer")):
+            continue
+        percent = values.get("percent_of_peak")
+        lines.append(f"| {row.replace('_', ' ')} | {values['sequences/s']:,.0f} | {'' if percent is None else f'{percent:.0f}'} |")
+    return lines
+
+
+def training_table(found: list[tuple[str, dict]]) -> list[str]:
+    lines = ["Real RNAcompete data:", "", "| experiment | preset | epochs | best epoch | test Pearson | Spearman | n | minutes | memory |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    for name, result in found:
+        for test in result["test"]:
+            history = result["history"][test["experiment"]]
+            best = max(h["epoch"] for h in history if h["best"])
+            lines.append(f"| [{test['experiment']}](bench/results/{name}) | {result['preset']} | {len(history)} | {best} | "
+                         f"{test['pearson']:.4f} | {test['spearman']:.4f} | {test['n']:,} | "
+                         f"{result['seconds']['total'] / 60:.1f} | {result['peak_memory_bytes'] / 2**20:.0f} MiB |")
+    notes = [f"{name}: {result['note']}" for name, result in found if result.get("note")]
+    return lines + ([""] + notes if notes else [])
+
+
+def main() -> int:
+    found = results()
+    speed = [r for r in found if "rows" in r[1]]
+    training = [r for r in found if r[1].get("kind") == "training"]
+    lines = []
+    if speed:
+        lines += speed_table(*speed[-1]) + [""]
+    if training:
+        lines += training_table(training) + [""]
+    readme = HERE.parent / "README.md"
+    text = readme.read_text()
+    head, rest = text.split(BEGIN)
+    tail = rest.split(END)[1]
+    new = head + BEGIN + "\n" + "\n".join(lines) + END + tail
+    if "--check" in sys.argv:
+        print("README tables: " + ("in step with bench/results" if new == text else "differ; run bench/make_tables.py"))
+        return new != text
+    readme.write_text(new)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
