@@ -72,10 +72,9 @@ absl::Status Run() {
 #endif
       __VERSION__, cpu::VectorTarget(), cpu::HasBf16() ? "scoring can use it" : "this processor has none",
       UsableProcessors(), Bytes(memory).c_str(), Bytes(TotalMemory()).c_str(), disk.c_str(), CudaText().c_str());
-  // RNAcompete's 241,357 probes: about 20 bytes of bases and 4 of target an experiment each, and 4 MiB a model.
   std::printf(
-      "limits        probes up to 512 nt; a full RNAcompete set (241,357 probes) takes about 30 MiB and 1 MiB more\n"
-      "              for each experiment loaded\n");
+      "limits        probes of 16 to 512 nt; a model of the full RNAcompete set (241,357 probes) trains in about 100 "
+      "MiB\n");
   if (!problem.empty()) {
     return absl::FailedPreconditionError(
         absl::StrCat(here, ": cannot be written; expected a working folder for outputs"));

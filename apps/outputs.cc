@@ -25,8 +25,8 @@ absl::Status RefuseExisting(const std::vector<std::string>& paths, bool overwrit
       return absl::FailedPreconditionError(absl::StrCat(path, ": is a folder; expected a name for a new file"));
     }
     if (!overwrite && fs::exists(status)) {
-      return absl::AlreadyExistsError(
-          absl::StrCat(path, ": exists already; expected a new place, --overwrite to replace it", hint));
+      return absl::AlreadyExistsError(absl::StrCat(path, ": exists already; expected a new place, ",
+                                                   hint.empty() ? "or " : "", "--overwrite to replace it", hint));
     }
   }
   return absl::OkStatus();

@@ -22,7 +22,7 @@ class Reporter {
   // which fails on its input says one line and nothing else.
   void Say(std::string_view event, const std::string& text, nlohmann::ordered_json fields = {});
   // Where the work stands. On a terminal it rewrites one line; otherwise it is a line, at most one in `every` seconds.
-  void Progress(const std::string& text, nlohmann::ordered_json fields, double every = 10);
+  void Progress(const std::string& text, nlohmann::ordered_json fields, double every = 30);
   // On a terminal only: says what is going on while nothing is known about progress.
   void Busy(const std::string& text);
   void Open();

