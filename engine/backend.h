@@ -49,6 +49,7 @@ class Arena {
 class Scorer {
  public:
   virtual ~Scorer() = default;
+  // All pointers are the host's; a machine with its own memory copies what it needs.
   virtual absl::Status Score(const uint32_t* bases, const float* tracks, const int32_t* rows, int64_t n,
                              float* out) = 0;
 };
@@ -59,6 +60,9 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string Describe() const = 0;  // "cpu: 2 threads, AVX3"
   virtual std::unique_ptr<Arena> NewArena() = 0;
+  // How many of `models` live models one pass through the operators should take: all of them where that fills the
+  // machine, one where a single model's batch fills it and the caches already. Results do not depend on it.
+  virtual int ModelsPerPass(int models) const = 0;
   virtual absl::Status Upload(void* machine, const void* host, size_t bytes) = 0;
   virtual absl::Status Download(void* host, const void* machine, size_t bytes) = 0;
 

@@ -153,9 +153,7 @@ absl::Status Lockstep::RunTick(int64_t tick) {
   gather.rows = net_->rows();
   gather.batch_targets = net_->targets();
   RB_RETURN_IF_ERROR(backend_.Gather(gather));
-  RB_RETURN_IF_ERROR(net_->Forward(models));
-  RB_RETURN_IF_ERROR(net_->Backward(models));
-  return net_->Update(models);
+  return net_->Step(models);
 }
 
 absl::Status Lockstep::CollectLosses() {

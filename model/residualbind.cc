@@ -57,38 +57,47 @@ absl::Status ResidualBind<T>::Allocate(int models) {
                 hidden = n * shape_.hidden;
   const int64_t widest = std::max(shape_.filters, shape_.hidden), norms = shape_.residual_layers + 2;
   norm_stride_ = 4 * widest;  // mean, rstd and two sums of one batch norm
-  const auto allocate = [&](auto& tensor, int64_t count, const char* purpose) -> absl::Status {
+  models_per_pass_ = std::min(models, backend_.ModelsPerPass(models));
+  const auto own = [&](auto& tensor, int64_t count, const char* purpose) -> absl::Status {
     using Value = std::remove_pointer_t<decltype(tensor.base)>;
     RB_ASSIGN_OR_RETURN(tensor, arena_->template AllocatePerModel<Value>(models, count, purpose));
     return absl::OkStatus();
   };
-  RB_RETURN_IF_ERROR(allocate(parameters_, table_.storage(), "parameters"));
-  RB_RETURN_IF_ERROR(allocate(m_, table_.storage(), "Adam's first moments"));
-  RB_RETURN_IF_ERROR(allocate(v_, table_.storage(), "Adam's second moments"));
-  RB_RETURN_IF_ERROR(allocate(gradients_, table_.gradient_storage(), "gradients"));
-  RB_RETURN_IF_ERROR(allocate(rows_, n, "mini-batch rows"));
-  RB_RETURN_IF_ERROR(allocate(targets_, n, "mini-batch targets"));
-  RB_RETURN_IF_ERROR(allocate(out_, n, "predictions"));
-  RB_RETURN_IF_ERROR(allocate(loss_, kBatchChunks, "losses"));
+  // Memory of one pass: with one model a pass every slot finds the same place (stride 0).
+  const auto shared = [&](auto& tensor, int64_t count, const char* purpose) -> absl::Status {
+    if (models_per_pass_ > 1) return own(tensor, count, purpose);
+    using Value = std::remove_pointer_t<decltype(tensor.base)>;
+    RB_ASSIGN_OR_RETURN(tensor, arena_->template AllocatePerModel<Value>(1, count, purpose));
+    tensor.stride = 0;
+    return absl::OkStatus();
+  };
+  RB_RETURN_IF_ERROR(own(parameters_, table_.storage(), "parameters"));
+  RB_RETURN_IF_ERROR(own(m_, table_.storage(), "Adam's first moments"));
+  RB_RETURN_IF_ERROR(own(v_, table_.storage(), "Adam's second moments"));
+  RB_RETURN_IF_ERROR(own(rows_, n, "mini-batch rows"));
+  RB_RETURN_IF_ERROR(own(targets_, n, "mini-batch targets"));
+  RB_RETURN_IF_ERROR(own(out_, n, "predictions"));
+  RB_RETURN_IF_ERROR(own(loss_, kBatchChunks, "losses"));
+  RB_RETURN_IF_ERROR(shared(gradients_, table_.gradient_storage(), "gradients"));
   y_.resize(shape_.residual_layers + 1);
   mask_.resize(shape_.residual_layers);
-  for (auto& y : y_) RB_RETURN_IF_ERROR(allocate(y, full, "activations"));
-  for (auto& mask : mask_) RB_RETURN_IF_ERROR(allocate(mask, full / kPanel, "dropout masks"));
-  RB_RETURN_IF_ERROR(allocate(pool_in_mask_, full / kPanel, "dropout masks"));
-  RB_RETURN_IF_ERROR(allocate(pool_out_mask_, flat / kPanel, "dropout masks"));
-  RB_RETURN_IF_ERROR(allocate(dz_, full, "activation gradients"));
-  RB_RETURN_IF_ERROR(allocate(p_, flat, "pooled activations"));
-  RB_RETURN_IF_ERROR(allocate(dp_, flat, "pooled gradients"));
-  RB_RETURN_IF_ERROR(allocate(z_, hidden, "dense activations"));
-  RB_RETURN_IF_ERROR(allocate(dh_, hidden, "dense gradients"));
-  RB_RETURN_IF_ERROR(allocate(moments_, kBatchChunks * 2 * widest, "batch-norm moments"));
-  RB_RETURN_IF_ERROR(allocate(chunk_sums_, kBatchChunks * 2 * widest, "batch-norm sums"));
-  RB_RETURN_IF_ERROR(allocate(statistics_, norms * norm_stride_, "batch-norm statistics"));
+  for (auto& y : y_) RB_RETURN_IF_ERROR(shared(y, full, "activations"));
+  for (auto& mask : mask_) RB_RETURN_IF_ERROR(shared(mask, full / kPanel, "dropout masks"));
+  RB_RETURN_IF_ERROR(shared(pool_in_mask_, full / kPanel, "dropout masks"));
+  RB_RETURN_IF_ERROR(shared(pool_out_mask_, flat / kPanel, "dropout masks"));
+  RB_RETURN_IF_ERROR(shared(dz_, full, "activation gradients"));
+  RB_RETURN_IF_ERROR(shared(p_, flat, "pooled activations"));
+  RB_RETURN_IF_ERROR(shared(dp_, flat, "pooled gradients"));
+  RB_RETURN_IF_ERROR(shared(z_, hidden, "dense activations"));
+  RB_RETURN_IF_ERROR(shared(dh_, hidden, "dense gradients"));
+  RB_RETURN_IF_ERROR(shared(moments_, kBatchChunks * 2 * widest, "batch-norm moments"));
+  RB_RETURN_IF_ERROR(shared(chunk_sums_, kBatchChunks * 2 * widest, "batch-norm sums"));
+  RB_RETURN_IF_ERROR(shared(statistics_, norms * norm_stride_, "batch-norm statistics"));
   const int64_t conv = static_cast<int64_t>(shape_.width) * shape_.filters * shape_.filters;
-  RB_RETURN_IF_ERROR(
-      allocate(packed_, std::max(conv, static_cast<int64_t>(shape_.flat()) * shape_.hidden), "packed weights"));
-  RB_ASSIGN_OR_RETURN(GradientSegment * segments,
-                      arena_->Allocate<GradientSegment>(segments_.size(), "gradient table"));
+  const int64_t dense = static_cast<int64_t>(shape_.flat()) * shape_.hidden;
+  RB_RETURN_IF_ERROR(shared(packed_, std::max(conv, dense), "packed weights"));
+  RB_ASSIGN_OR_RETURN(GradientSegment * segments, arena_->template Allocate<GradientSegment>(
+                                                      static_cast<int64_t>(segments_.size()), "gradient table"));
   RB_RETURN_IF_ERROR(backend_.Upload(segments, segments_.data(), segments_.size() * sizeof(GradientSegment)));
   machine_segments_ = segments;
   return absl::OkStatus();
@@ -158,6 +167,7 @@ DilatedConvGeometry ResidualBind<T>::ConvGeometry(int layer) const {
 
 template <class T>
 absl::Status ResidualBind<T>::Forward(const Models& models) {
+  RB_CHECK(models.count <= models_per_pass_);
   const Shape& s = shape_;
   const int last = s.residual_layers, dense = last + 1;
   // "(1) convolutional layer", batch norm
@@ -254,6 +264,17 @@ template <class T>
 absl::Status ResidualBind<T>::Update(const Models& models) {
   return backend_.Adam({models, machine_segments_, static_cast<int>(segments_.size()), T(0.9), T(0.999), T(1e-7),
                         gradients_, parameters_, m_, v_});
+}
+
+template <class T>
+absl::Status ResidualBind<T>::Step(const Models& models) {
+  for (int first = 0; first < models.count; first += models_per_pass_) {
+    const Models pass = {models.state, models.live + first, std::min(models_per_pass_, models.count - first)};
+    RB_RETURN_IF_ERROR(Forward(pass));
+    RB_RETURN_IF_ERROR(Backward(pass));
+    RB_RETURN_IF_ERROR(Update(pass));
+  }
+  return absl::OkStatus();
 }
 
 template class ResidualBind<float>;

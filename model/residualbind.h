@@ -23,15 +23,22 @@ class ResidualBind {
     const float* tracks = nullptr;
   };
 
-  // models: how many slots; batch: most rows of a mini-batch. Allocates everything; nothing is allocated later.
+  // batch: most rows of a mini-batch. Allocates everything; nothing is allocated later.
   static absl::StatusOr<std::unique_ptr<ResidualBind>> Create(const Shape& shape, int models, int batch,
                                                               const Input& input, Backend<T>& backend);
 
-  // One training pass over the mini-batch in rows() / targets() of every live model: Forward ends with loss,
-  // predictions and the head's gradients; Backward fills all gradients; Update applies Adam.
+  // models: how many slots; activations and gradients are one workspace that passes share when the backend wants one
+  // model a pass, so that a further model costs its parameters and Adam's moments only.
+  int models_per_pass() const { return models_per_pass_; }
+
+  // One training pass, of at most models_per_pass() models, over the mini-batch in rows() / targets() of every live
+  // model: Forward ends with loss, predictions and the head's gradients; Backward fills all gradients; Update applies
+  // Adam.
   absl::Status Forward(const Models& models);
   absl::Status Backward(const Models& models);
   absl::Status Update(const Models& models);
+  // All three for every live model, in passes of models_per_pass().
+  absl::Status Step(const Models& models);
   // After Forward with output_gradient: gradient of each prediction with respect to its input channels, [N][L][4+S].
   absl::Status InputGradient(const Models& models, PerModel<T> dx);
 
@@ -71,6 +78,7 @@ class ResidualBind {
   std::vector<GradientSegment> segments_;
   const GradientSegment* machine_segments_ = nullptr;
   int batch_;
+  int models_per_pass_ = 1;
   Input input_;
   Backend<T>& backend_;
   std::unique_ptr<Arena> arena_;

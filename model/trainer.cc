@@ -65,6 +65,7 @@ class Run {
   absl::Status Validate(int index, EpochReport* report);
   void Fail(int index, EpochReport* report);
   absl::Status StopModel(int index);
+  absl::Status WriteFiles(int index);
   bool Tick(int64_t done);
   absl::Status SaveCheckpoint();
   absl::StatusOr<ModelFile> FinalModel(int index) const;
@@ -248,12 +249,16 @@ absl::Status Run::StopModel(int index) {
   s.parameters = {};
   s.adam_m = {};
   s.adam_v = {};
-  const bool usable = !s.best.empty();
-  if (usable) {
+  return WriteFiles(index);
+}
+
+// The model as it would be if it stopped now, and its epochs: final for a stopped model, to look at for a live one.
+absl::Status Run::WriteFiles(int index) {
+  if (!state(index).best.empty()) {
     RB_ASSIGN_OR_RETURN(const ModelFile model, FinalModel(index));
     RB_RETURN_IF_ERROR(WriteModel(model, ModelPath(options_.output, model.experiment)));
   }
-  return WriteHistory(s.history, options_.config.shape.classification,
+  return WriteHistory(state(index).history, options_.config.shape.classification,
                       HistoryPath(options_.output, jobs_[index].model.experiment));
 }
 
@@ -283,6 +288,7 @@ absl::Status Run::SaveCheckpoint() {
     if (job_of_slot_[slot] < 0) continue;
     TrainState& s = state(job_of_slot_[slot]);
     RB_RETURN_IF_ERROR(lockstep_->DownloadMoments(slot, &s.adam_m, &s.adam_v));
+    RB_RETURN_IF_ERROR(WriteFiles(job_of_slot_[slot]));
   }
   return WriteCheckpoint(checkpoint_, CheckpointPath(options_.output));
 }

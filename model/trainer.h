@@ -77,9 +77,9 @@ struct TrainResult {
 // replicate)); an epoch's order has DeriveKey(DeriveKey(seed, kEpochOrder, id), kEpochOrder, epochs finished before
 // it).
 //
-// Writes files as named above and returns one result per experiment, in order. An experiment without enough data, an
-// unknown one, a checkpoint of other settings or data: a Status that says so, before anything is written. A resumed run
-// that had finished returns its results again.
+// Writes files as named above (a live model's history and best parameters with every checkpoint) and returns one result
+// per experiment, in order. An experiment without enough data, an unknown one, a checkpoint of other settings or data:
+// a Status that says so, before anything is written. A resumed run that had finished returns its results again.
 absl::StatusOr<std::vector<TrainResult>> Train(const TrainOptions& options, const Dataset& dataset, const Split& split,
                                                Backend<float>& backend, TrainObserver* observer);
 
