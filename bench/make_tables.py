@@ -13,16 +13,25 @@ def results() -> list[tuple[str, dict]]:
     return [(p.name, json.loads(p.read_text())) for p in sorted((HERE / "results").glob("*.json"))]
 
 
+# Rows of the README: the rest is in the JSON.
+SHOWN = [(f"training, {preset}, {models} model{'s' * (models > 1)} side by side", f"training_step/{preset}/models:{models}")
+         for preset in ("paper", "published") for models in (1, 16)]
+SHOWN += [(f"scoring, {preset}, {precision}", f"scorer/{preset}/{precision}")
+          for preset in ("paper", "published") for precision in ("fp32", "bf16")]
+
+
 def speed_table(name: str, result: dict) -> list[str]:
     context = result["context"]["training_bench"]
-    lines = [f"Speed, batch 100, medians of five repetitions; one core's multiply-add peak measured in the same run: "
-             f"{context['peak fp32, one core']} fp32, {context['peak bf16, one core']} bf16 ([{name}](bench/results/{name})).", "",
-             "| | sequences/s | % of peak |", "|---|---|---|"]
-    for row, values in result["rows"].items():
-        if "sequences/s" not in values or not (row.startswith("training_step") or row.startswith("scorer")):
-            continue
-        percent = values.get("percent_of_peak")
-        lines.append(f"| {row.replace('_', ' ')} | {values['sequences/s']:,.0f} | {'' if percent is None else f'{percent:.0f}'} |")
+    lines = [f"Sequences a second, and percent of the multiply-add peak measured in the same run (one core: "
+             f"{context['peak fp32, one core']} fp32, {context['peak bf16, one core']} bf16). Training: whole steps of batch "
+             f"100, fp32. Medians of five repetitions, [{name}](bench/results/{name}).", "",
+             "| | 1 core | | 2 cores | |", "|---|---|---|---|---|"]
+    for label, row in SHOWN:
+        cells = []
+        for threads in (1, 2):
+            values = result["rows"].get(f"{row}/threads:{threads}")
+            cells += [f"{values['sequences/s']:,.0f}", f"{values['percent_of_peak']:.0f} %"] if values else ["", ""]
+        lines.append(f"| {label} | {' | '.join(cells)} |")
     return lines
 
 
@@ -36,7 +45,7 @@ def training_table(found: list[tuple[str, dict]]) -> list[str]:
             lines.append(f"| [{test['experiment']}](bench/results/{name}) | {result['preset']} | {len(history)} | {best} | "
                          f"{test['pearson']:.4f} | {test['spearman']:.4f} | {test['n']:,} | "
                          f"{result['seconds']['total'] / 60:.1f} | {result['peak_memory_bytes'] / 2**20:.0f} MiB |")
-    notes = [f"{name}: {result['note']}" for name, result in found if result.get("note")]
+    notes = [f"- {name}: {result['note']}" for name, result in found if result.get("note")]
     return lines + ([""] + notes if notes else [])
 
 

@@ -8,7 +8,9 @@ if(RB_CCACHE)
 endif()
 
 add_library(rb_flags INTERFACE)
-target_compile_options(rb_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unknown-pragmas>)
+# -Wrestrict: GCC 12 warns about string concatenation where nothing is wrong (GCC bug 105651).
+target_compile_options(rb_flags INTERFACE $<$<COMPILE_LANGUAGE:CXX>:-Wall -Wextra -Wno-unknown-pragmas>
+                                          $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)
 target_include_directories(rb_flags INTERFACE ${CMAKE_SOURCE_DIR})
 target_compile_definitions(rb_flags INTERFACE RB_VERSION="${PROJECT_VERSION}")
 if(RB_SANITIZE)

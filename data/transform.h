@@ -29,10 +29,10 @@ struct Transform {
   double Apply(double y) const;  // NaN stays NaN; under kLog a score below `minimum` counts as `minimum`
 };
 
-// Fits as docs/numerics.md says for `paper`: minimum over all non-missing scores of the experiment (`all`); percentile 99.9
-// (linear interpolation), mean and sd over the training part only (`train`). With `published` pass the same split as
-// both: clip is 4 * sd(y) about zero, and each split is fitted by itself. NaN entries are ignored. Fails when fewer
-// than two values or sd = 0.
+// Fits as docs/numerics.md says for `paper`: minimum over all non-missing scores of the experiment (`all`);
+// percentile 99.9 (linear interpolation), mean and sd over the training part only (`train`). With `published` pass the
+// same split as both: clip is 4 * sd(y) about zero, and each split is fitted by itself. NaN entries are ignored. Fails
+// when fewer than two values or sd = 0.
 absl::StatusOr<Transform> FitTransform(TransformKind kind, Preset preset, std::span<const float> all,
                                        std::span<const float> train);
 

@@ -7,6 +7,7 @@
 #include <span>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "data/sha256.h"
 #include "engine/check.h"
@@ -31,8 +32,9 @@ absl::Status CheckName(const std::string& name) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
-      "an experiment's name cannot be a folder's name: expected 1 to 200 bytes of UTF-8 without / \\ \" or control "
-      "characters");
+      absl::StrCat("experiment '", absl::CHexEscape(name),
+                   "': its name cannot be a folder's name; expected 1 to 200 bytes of UTF-8 without / \\ \" or control "
+                   "characters"));
 }
 
 absl::Status CheckGeometry(const Shape& shape, const Sequences& sequences) {

@@ -19,7 +19,8 @@ int main(int argc, char** argv) {
   const int result = RUN_ALL_TESTS();
   const auto& unit = *::testing::UnitTest::GetInstance();
   const long long count = rb::test::NumComparisons();
-  std::printf("comparisons: %lld, tests: %d, skipped: %d\n", count, unit.test_to_run_count(), unit.skipped_test_count());
+  std::printf("comparisons: %lld, tests: %d, skipped: %d\n", count, unit.test_to_run_count(),
+              unit.skipped_test_count());
   if (result == 0 && count == 0 && unit.skipped_test_count() == 0) {
     std::printf("no comparison was made: this is a failure\n");
     return 1;
