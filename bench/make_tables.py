@@ -14,7 +14,7 @@ def results() -> list[tuple[str, dict]]:
 
 
 # Rows of the README: the rest is in the JSON.
-SHOWN = [(f"training, {preset}, {models} model{'s' * (models > 1)} side by side", f"training_step/{preset}/models:{models}")
+SHOWN = [(f"training, {preset}, {'one model' if models == 1 else f'{models} models side by side'}", f"training_step/{preset}/models:{models}")
          for preset in ("paper", "published") for models in (1, 16)]
 SHOWN += [(f"scoring, {preset}, {precision}", f"scorer/{preset}/{precision}")
           for preset in ("paper", "published") for precision in ("fp32", "bf16")]

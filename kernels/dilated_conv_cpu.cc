@@ -14,6 +14,7 @@
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
+#include "kernels/gradient-inl.h"
 #include "kernels/lanes-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -25,7 +26,7 @@ inline constexpr int kGradSequences = 4;
 
 template <class T>
 struct ConvScratch {
-  T *padded_x, *padded_dy;  // kGradSequences padded sequences each (forward uses one of x)
+  T *padded_x, *padded_dy;  // sequences with zero rows above and below
   T* skip;                  // [L][C]
   Affine<T> affine;
   NormGradAffine<T> grad;
@@ -37,10 +38,22 @@ int64_t PaddedSize(const DilatedConvGeometry& g, int channels) {
   return static_cast<int64_t>(g.length + 2 * g.reach()) * channels;
 }
 
+// Zeros the rows above and below each sequence; those between are overwritten for each sequence.
 template <class T>
-ConvScratch<T> CarveConvScratch(const DilatedConvGeometry& g, int sequences, Parallel& parallel, int thread) {
+void ZeroMargins(const DilatedConvGeometry& g, int sequences, int channels, T* padded) {
+  const int64_t margin = static_cast<int64_t>(g.reach()) * channels;
+  for (int i = 0; i < sequences; ++i, padded += PaddedSize<T>(g, channels)) {
+    std::fill_n(padded, margin, T(0));
+    std::fill_n(padded + margin + static_cast<int64_t>(g.length) * channels, margin, T(0));
+  }
+}
+
+// x_sequences and dy_sequences: how many padded sequences of either the caller uses.
+template <class T>
+ConvScratch<T> CarveConvScratch(const DilatedConvGeometry& g, int x_sequences, int dy_sequences, Parallel& parallel,
+                                int thread) {
   using C = ScratchCarver;
-  const int64_t x = sequences * PaddedSize<T>(g, g.in), dy = sequences * PaddedSize<T>(g, g.out);
+  const int64_t x = x_sequences * PaddedSize<T>(g, g.in), dy = dy_sequences * PaddedSize<T>(g, g.out);
   const int64_t rows = static_cast<int64_t>(g.length) * g.in, words = g.length * (g.in / kPanel) + 2;
   const size_t bytes = C::Bytes<T>(x) + C::Bytes<T>(dy) + C::Bytes<T>(rows) + 2 * C::Bytes<T>(g.in) +
                        3 * C::Bytes<T>(g.out) + C::Bytes<uint32_t>(words);
@@ -52,9 +65,8 @@ ConvScratch<T> CarveConvScratch(const DilatedConvGeometry& g, int sequences, Par
   s.affine = {carver.Take<T>(g.in), carver.Take<T>(g.in)};
   s.grad = {carver.Take<T>(g.out), carver.Take<T>(g.out), carver.Take<T>(g.out)};
   s.bits = carver.Take<uint32_t>(words);
-  // Padding rows must be zero; everything between is overwritten for each sequence.
-  std::fill(s.padded_x, s.padded_x + x, T(0));
-  std::fill(s.padded_dy, s.padded_dy + dy, T(0));
+  ZeroMargins(g, x_sequences, g.in, s.padded_x);
+  ZeroMargins(g, dy_sequences, g.out, s.padded_dy);
   return s;
 }
 
@@ -71,7 +83,7 @@ void ForwardChunk(const DilatedConvForwardArgs<T>& a, int slot, int chunk, Paral
   const DilatedConvGeometry& g = a.geometry;
   const StepState& state = a.models.state[slot];
   const int begin = ChunkBegin(state.rows, chunk), end = ChunkBegin(state.rows, chunk + 1);
-  const ConvScratch<T> s = CarveConvScratch<T>(g, 1, parallel, thread);
+  const ConvScratch<T> s = CarveConvScratch<T>(g, 1, 0, parallel, thread);
   T* x0 = s.padded_x + static_cast<int64_t>(g.reach()) * g.in;
   const int64_t in_size = static_cast<int64_t>(g.length) * g.in, out_size = static_cast<int64_t>(g.length) * g.out;
   const int words = static_cast<int>(in_size / kPanel);
@@ -201,7 +213,7 @@ void BackwardChunk(const DilatedConvBackwardArgs<T>& a, int slot, int chunk, Par
   const DilatedConvGeometry& g = a.geometry;
   const int batch = a.models.state[slot].rows;
   const int begin = ChunkBegin(batch, chunk), end = ChunkBegin(batch, chunk + 1);
-  const ConvScratch<T> s = CarveConvScratch<T>(g, kGradSequences, parallel, thread);
+  const ConvScratch<T> s = CarveConvScratch<T>(g, kGradSequences, kGradSequences, parallel, thread);
   const int64_t in_size = static_cast<int64_t>(g.length) * g.in;
   const int64_t x_run = PaddedSize<T>(g, g.in), dy_run = PaddedSize<T>(g, g.out);
   T *x0 = s.padded_x + static_cast<int64_t>(g.reach()) * g.in,

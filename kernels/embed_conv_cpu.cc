@@ -12,6 +12,7 @@
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
+#include "kernels/gradient-inl.h"
 #include "kernels/lanes-inl.h"
 #include "kernels/packed_bases.h"
 
