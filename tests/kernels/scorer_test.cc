@@ -57,7 +57,8 @@ std::vector<Path> Paths() {
   std::vector<Path> paths;
   const int64_t lowest = HWY_BASELINE_SCALAR;
   for (const int64_t target : {int64_t{HWY_AVX3}, int64_t{HWY_AVX2}, lowest}) {
-    if ((hwy::SupportedTargets() & target) != 0) paths.push_back({target, Precision::kFp32, hwy::TargetName(target)});
+    if ((hwy::SupportedTargets() & HWY_TARGETS & target) != 0)
+      paths.push_back({target, Precision::kFp32, hwy::TargetName(target)});
   }
   if (cpu::HasBf16()) paths.push_back({hwy::SupportedTargets(), Precision::kBf16, "bf16"});
   return paths;
