@@ -51,7 +51,7 @@ def training_table(found: list[tuple[str, dict]]) -> list[str]:
 
 def main() -> int:
     found = results()
-    speed = [r for r in found if "rows" in r[1]]
+    speed = sorted((r for r in found if "rows" in r[1]), key=lambda r: r[1]["context"]["training_bench"]["date"])
     training = [r for r in found if r[1].get("kind") == "training"]
     lines = []
     if speed:

@@ -54,7 +54,19 @@ struct NormGrad {
   PerModel<const T> sums;               // [2][C]
 };
 
+// A prologue by itself, for studies of fusion: a[N][positions][C] and the prologue's mask from x[N][positions][C].
+template <class T>
+struct BatchNormApplyArgs {
+  Models models;
+  int channels = 0, positions = 1;
+  PerModel<const T> x;
+  Prologue<T> prologue;
+  PerModel<T> a;
+};
+
 namespace cpu {
+template <class T>
+void BatchNormApply(const BatchNormApplyArgs<T>& args, Parallel& parallel);
 template <class T>
 void BatchNormFinalize(const BatchNormFinalizeArgs<T>& args, Parallel& parallel);
 template <class T>

@@ -8,6 +8,7 @@
 #include <hwy/highway.h>
 
 #include "kernels/dispatch.h"
+#include "kernels/lanes-inl.h"
 #include "kernels/tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -69,6 +70,31 @@ void BatchNormGradFinalizeImpl(const BatchNormGradFinalizeArgs<T>& a, Parallel& 
   });
 }
 
+template <class T>
+void BatchNormApplyImpl(const BatchNormApplyArgs<T>& a, Parallel& parallel) {
+  using C = ScratchCarver;
+  const int64_t size = static_cast<int64_t>(a.positions) * a.channels;
+  const int words = static_cast<int>(size / kPanel);
+  const Prologue<T>& p = a.prologue;
+  parallel.Run(static_cast<int64_t>(a.models.count) * kBatchChunks, [&](int64_t task, int thread) {
+    const int slot = a.models.live[task / kBatchChunks], chunk = static_cast<int>(task % kBatchChunks);
+    const StepState& state = a.models.state[slot];
+    if (state.rows == 0) return;
+    ScratchCarver carver(parallel, thread, 2 * C::Bytes<T>(a.channels) + C::Bytes<uint32_t>(words + 2));
+    const Affine<T> affine = {carver.Take<T>(a.channels), carver.Take<T>(a.channels)};
+    uint32_t* bits = carver.Take<uint32_t>(words + 2);
+    MakeAffine(p.mean[slot], p.rstd[slot], p.gamma[slot], p.beta[slot], static_cast<T>(DropoutScale(p.dropout_rate)),
+               a.channels, affine);
+    for (int n = ChunkBegin(state.rows, chunk); n < ChunkBegin(state.rows, chunk + 1); ++n) {
+      DropoutWords(state.dropout_key, state.step, p.dropout_layer, static_cast<uint32_t>(n * size), words,
+                   DropoutThreshold(p.dropout_rate), bits);
+      Activate(a.x[slot] + n * size, a.positions, a.channels, affine, bits, a.a[slot] + n * size);
+      std::memcpy(p.mask[slot] + static_cast<int64_t>(n) * words, bits, words * sizeof(uint32_t));
+    }
+  });
+}
+
+RB_CPU_TARGET(BatchNormApply, BatchNormApplyArgs)
 RB_CPU_TARGET(BatchNormFinalize, BatchNormFinalizeArgs)
 RB_CPU_TARGET(BatchNormGradFinalize, BatchNormGradFinalizeArgs)
 
@@ -77,6 +103,7 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace rb::cpu {
+RB_CPU_OPERATOR(BatchNormApply, BatchNormApplyArgs)
 RB_CPU_OPERATOR(BatchNormFinalize, BatchNormFinalizeArgs)
 RB_CPU_OPERATOR(BatchNormGradFinalize, BatchNormGradFinalizeArgs)
 }  // namespace rb::cpu
