@@ -197,15 +197,6 @@ void EmbedConvBackwardImpl(const EmbedConvBackwardArgs<T>& a, Parallel& parallel
 }
 
 template <class T>
-HWY_INLINE T Dot(const T* a, const T* b, int channels) {
-  const Tag<T> d;
-  const int lanes = static_cast<int>(hn::Lanes(d));
-  auto sum = hn::Zero(d);
-  for (int c = 0; c < channels; c += lanes) sum = hn::MulAdd(hn::Load(d, a + c), hn::Load(d, b + c), sum);
-  return hn::GetLane(hn::SumOfLanes(d, sum));
-}
-
-template <class T>
 void EmbedConvInputGradImpl(const EmbedConvInputGradArgs<T>& args, Parallel& parallel) {
   const EmbedConvBackwardArgs<T>& a = args.backward;
   const EmbedConvGeometry& g = a.geometry;

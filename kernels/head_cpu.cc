@@ -27,15 +27,6 @@ inline RowLoss LossOf(Loss kind, double out, double target) {
   return {softplus - target * out, 1 / (1 + std::exp(-out)) - target};
 }
 
-template <class T>
-HWY_INLINE T DotHead(const T* h, const T* w, int channels) {
-  const Tag<T> d;
-  const int lanes = static_cast<int>(hn::Lanes(d));
-  auto sum = hn::Zero(d);
-  for (int c = 0; c < channels; c += lanes) sum = hn::MulAdd(hn::Load(d, h + c), hn::Load(d, w + c), sum);
-  return hn::GetLane(hn::SumOfLanes(d, sum)) + w[channels];
-}
-
 // dw += gradient * h and dh = mask ? gradient * w * scale : 0.
 template <class T>
 HWY_INLINE void HeadGradient(const T* h, const T* w, const uint32_t* bits, T gradient, T scale, int channels, T* dw,
@@ -73,7 +64,7 @@ void HeadChunk(const HeadArgs<T>& a, int slot, int chunk, Parallel& parallel, in
     DropoutWords(state.dropout_key, state.step, a.dropout_layer, static_cast<uint32_t>(n * a.channels), words,
                  DropoutThreshold(a.dropout_rate), bits);
     Activate(z, 1, a.channels, affine, bits, h);
-    const T out = DotHead(h, a.w[slot], a.channels);
+    const T out = Dot(h, a.w[slot], a.channels) + a.w[slot][a.channels];
     a.out[slot][n] = out;
     const RowLoss row = LossOf(a.loss_kind, static_cast<double>(out), static_cast<double>(a.targets[slot][n]));
     loss += row.loss / state.rows;

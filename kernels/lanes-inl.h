@@ -222,6 +222,16 @@ HWY_INLINE void AddMoments(const T* y, int64_t row_stride, int rows, int channel
   });
 }
 
+// Sum of a[c] * b[c]: one chain a lane, then over the lanes.
+template <class T>
+HWY_INLINE T Dot(const T* a, const T* b, int channels) {
+  const Tag<T> d;
+  const int lanes = static_cast<int>(hn::Lanes(d));
+  auto sum = hn::Zero(d);
+  for (int c = 0; c < channels; c += lanes) sum = hn::MulAdd(hn::Load(d, a + c), hn::Load(d, b + c), sum);
+  return hn::GetLane(hn::SumOfLanes(d, sum));
+}
+
 // ------------------------------------------------------------------------------------------------------ scratch
 
 // Carves a thread's scratch into aligned arrays.
