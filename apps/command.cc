@@ -21,6 +21,7 @@ constexpr Command kCommands[] = {
     {"predict", "predict the binding of any sequences", DefinePredict},
     {"scan", "rank all k-mers by their global importance to a model", DefineScan},
     {"model", "look into a model file (model info FILE)", DefineModel},
+    {"bench", "time training steps and scoring on this machine", DefineBench},
     {"doctor", "check machine, device, memory and disk", DefineDoctor},
 };
 constexpr char kUsagePayload[] = "residualbind/usage";

@@ -43,6 +43,7 @@ Action DefineEvaluate(CLI::App& app, const Invocation& invocation);
 Action DefinePredict(CLI::App& app, const Invocation& invocation);
 Action DefineScan(CLI::App& app, const Invocation& invocation);
 Action DefineModel(CLI::App& app, const Invocation& invocation);
+Action DefineBench(CLI::App& app, const Invocation& invocation);
 Action DefineDoctor(CLI::App& app, const Invocation& invocation);
 
 // An error in how the command was called: exit code 2.

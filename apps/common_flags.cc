@@ -3,15 +3,76 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
+#include "engine/backend.h"
+#include "engine/check.h"
+#include "engine/check_machine.h"
 
 namespace rb::apps {
 namespace {
 
 std::string CheckDevice(const std::string& text) {
   int index = 0;
-  if (text == "auto" || text == "cpu" || text == "cuda") return "";
+  if (text == "auto" || text == "cpu" || text == "cuda" || text == "emulated" || text == "check") return "";
   if (text.rfind("cuda:", 0) == 0 && absl::SimpleAtoi(text.substr(5), &index) && index >= 0) return "";
-  return absl::StrCat("'", text, "' is no device; expected auto, cpu, cuda or cuda:N");
+  return absl::StrCat("'", text, "' is no device; expected auto, cpu, cuda, cuda:N, emulated or check");
+}
+
+int CudaIndex(const std::string& device) {
+  int index = 0;
+  if (device.size() > 5) (void)absl::SimpleAtoi(device.substr(5), &index);  // checked when the flag was read
+  return index;
+}
+
+// tf32 and bf16 where a CPU does the work.
+absl::Status CheckCpuPrecision(const std::string& precision, bool training) {
+  if (precision == "tf32") {
+    return absl::UnavailableError(
+        "--precision tf32: tf32 is a format of GPU tensor cores and the CPU has no such instruction; expected fp32, or "
+        "bf16 for scoring");
+  }
+  if (precision != "bf16") return absl::OkStatus();
+  if (training) {
+    return absl::UnavailableError(
+        "--precision bf16: training runs in fp32 on the CPU; expected fp32 (predict, evaluate and scan take bf16)");
+  }
+  if (cpu::HasBf16()) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("--precision bf16: this processor has no bf16 instructions (vector target ", cpu::VectorTarget(),
+                   "); expected fp32"));
+}
+
+absl::Status OpenBackend(const CommonFlags& flags, bool training, OpenedMachine& machine) {
+  const std::string& device = flags.device;
+  const bool automatic = device == "auto";
+  if (device.rfind("cuda", 0) == 0 || automatic) {
+    const absl::Status available = CudaAvailable(CudaIndex(device));
+    if (available.ok()) {
+      RB_ASSIGN_OR_RETURN(machine.backend, MakeCudaMachine(CudaIndex(device), machine.precision));
+      return absl::OkStatus();
+    }
+    if (!automatic) {
+      return absl::UnavailableError(
+          absl::StrCat("--device ", device, ": ", available.message(), "; expected --device cpu or auto"));
+    }
+    machine.note = absl::StrCat("device auto takes the CPU: ", available.message());
+  }
+  if (device == "emulated") {
+    machine.backend = MakeEmulatedMachine(machine.precision);
+    return absl::OkStatus();
+  }
+  if (device == "check") {
+    std::unique_ptr<Machine> checked;
+    if (CudaAvailable(0).ok()) {
+      RB_ASSIGN_OR_RETURN(checked, MakeCudaMachine(0, machine.precision));
+    } else {
+      checked = MakeEmulatedMachine(machine.precision);
+    }
+    machine.backend = MakeCheckMachine(*machine.pool, std::move(checked), machine.precision);
+    return absl::OkStatus();
+  }
+  RB_RETURN_IF_ERROR(CheckCpuPrecision(flags.precision, training));
+  machine.backend = MakeCpuBackend<float>(*machine.pool);
+  return absl::OkStatus();
 }
 
 std::string CheckSeed(const std::string& text) {
@@ -35,12 +96,15 @@ void AddMachineFlags(CLI::App& app, CommonFlags& flags, bool all) {
       ->capture_default_str()
       ->group(group);
   if (!all) return;
-  app.add_option("--device", flags.device, "auto, cpu, cuda or cuda:N")
+  app.add_option("--device", flags.device,
+                 "auto, cpu, cuda or cuda:N; for developers: emulated (CUDA kernels on the host), check (CPU and "
+                 "device compared)")
       ->check(CLI::Validator(CheckDevice, "", ""))
       ->type_name("DEVICE")
       ->capture_default_str()
       ->group(group);
-  app.add_option("--precision", flags.precision, "fp32, tf32 (GPUs only) or bf16 (scoring, where the processor has it)")
+  app.add_option("--precision", flags.precision,
+                 "fp32, tf32 (GPUs) or bf16 (GPUs; on the CPU for scoring, where it has the instructions)")
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
       ->type_name("NAME")
       ->capture_default_str()
@@ -93,34 +157,15 @@ absl::StatusOr<int> ParseBatch(const CommonFlags& flags) {
   return rows;
 }
 
-absl::StatusOr<Machine> OpenMachine(const CommonFlags& flags, bool training) {
-  if (flags.device.rfind("cuda", 0) == 0) {
-    return absl::UnavailableError(
-        absl::StrCat("--device ", flags.device, ": this build has no CUDA backend; expected --device cpu or auto"));
-  }
-  Machine machine;
-  if (flags.precision == "tf32") {
-    return absl::UnavailableError(
-        "--precision tf32: tf32 is a format of GPU tensor cores and the CPU has no such instruction; expected fp32, or "
-        "bf16 for scoring");
-  }
-  if (flags.precision == "bf16") {
-    if (training) {
-      return absl::UnavailableError(
-          "--precision bf16: training runs in fp32 on the CPU; expected fp32 (predict, evaluate and scan take bf16)");
-    }
-    if (!cpu::HasBf16()) {
-      return absl::UnavailableError(
-          absl::StrCat("--precision bf16: this processor has no bf16 instructions (vector target ", cpu::VectorTarget(),
-                       "); expected fp32"));
-    }
-    machine.precision = Precision::kBf16;
-  }
+absl::StatusOr<OpenedMachine> OpenMachine(const CommonFlags& flags, bool training) {
+  OpenedMachine machine;
   machine.precision_name = flags.precision;
+  machine.precision = flags.precision == "bf16"   ? Precision::kBf16
+                      : flags.precision == "tf32" ? Precision::kTf32
+                                                  : Precision::kFp32;
   machine.pool = std::make_unique<ThreadPool>(flags.threads);
-  machine.backend = MakeCpuBackend<float>(*machine.pool);
+  RB_RETURN_IF_ERROR(OpenBackend(flags, training, machine));
   machine.description = machine.backend->Describe();
-  machine.note = flags.device == "auto" ? "device auto takes the CPU: this build has no CUDA backend" : "";
   return machine;
 }
 

@@ -48,16 +48,16 @@ void AddCommonFlags(CLI::App& app, CommonFlags& flags, unsigned which);
 absl::StatusOr<int> ParseBatch(const CommonFlags& flags);
 
 // What --device, --threads and --precision lead to.
-struct Machine {
+struct OpenedMachine {
   std::unique_ptr<ThreadPool> pool;
-  std::unique_ptr<Backend<float>> backend;
+  std::unique_ptr<Machine> backend;
   Precision precision = Precision::kFp32;
   std::string precision_name;
   std::string description;  // "cpu: 2 threads, AVX3"
   std::string note;         // how --device auto was settled
 };
-// `training`: the precision is used for training too, where this version has fp32 only.
-absl::StatusOr<Machine> OpenMachine(const CommonFlags& flags, bool training);
+// `training`: the precision is used for training too, where CPUs have fp32 only.
+absl::StatusOr<OpenedMachine> OpenMachine(const CommonFlags& flags, bool training);
 
 }  // namespace rb::apps
 

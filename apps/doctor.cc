@@ -1,5 +1,4 @@
 // residualbind doctor: can this machine do the work, and what would it use?
-#include <dlfcn.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -9,6 +8,7 @@
 #include "apps/command.h"
 #include "apps/text.h"
 #include "data/writers.h"
+#include "engine/backend.h"
 #include "engine/thread_pool.h"
 #include "kernels/scorer.h"
 
@@ -32,15 +32,10 @@ double TotalMemory() {
 }
 
 std::string CudaText() {
-#if RB_HAVE_CUDA
-  const char* toolkit = "a CUDA compiler was found when this was built";
-#else
-  const char* toolkit = "built without a CUDA compiler";
-#endif
-  void* driver = dlopen("libcuda.so.1", RTLD_LAZY | RTLD_LOCAL);
-  if (driver != nullptr) dlclose(driver);
-  return absl::StrCat("this version has no CUDA backend (", toolkit, "); driver ",
-                      driver != nullptr ? "found" : "not found", "; work runs on the CPU");
+  const absl::Status available = CudaAvailable(0);
+  if (!available.ok()) return absl::StrCat(available.message(), "; work runs on the CPU");
+  const auto machine = MakeCudaMachine(0, Precision::kFp32);
+  return machine.ok() ? (*machine)->Describe() : std::string(machine.status().message());
 }
 
 // "" when a file can be written here.

@@ -57,7 +57,7 @@ const std::vector<int32_t>& Part(const Split& split, const std::string& name) {
 }
 
 absl::StatusOr<std::vector<Evaluation>> EvaluateAll(const std::vector<LoadedModel>& models, const Dataset& dataset,
-                                                    const Flags& flags, Machine& machine, Reporter& reporter) {
+                                                    const Flags& flags, OpenedMachine& machine, Reporter& reporter) {
   std::vector<Evaluation> rows;
   for (size_t i = 0; i < models.size(); ++i) {
     const ModelFile& model = models[i].file;
@@ -123,7 +123,7 @@ absl::StatusOr<nlohmann::ordered_json> Compare(const Flags& flags, const std::ve
 absl::Status Run(const Flags& flags, const Invocation& invocation) {
   const std::string summary_path = JoinPath(ParentFolder(flags.out), "summary.json");
   if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out, summary_path}, flags.common.overwrite));
-  RB_ASSIGN_OR_RETURN(Machine machine, OpenMachine(flags.common, false));
+  RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   Reporter reporter(flags.common.progress);
   RunRecord record(invocation);
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, ChosenModels(flags));

@@ -49,7 +49,7 @@ std::vector<std::string> ColumnNames(const std::vector<LoadedModel>& models) {
   return names;
 }
 
-absl::StatusOr<Scorers> OpenScorers(const Flags& flags, Machine& machine) {
+absl::StatusOr<Scorers> OpenScorers(const Flags& flags, OpenedMachine& machine) {
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels(flags.models));
   Scorers scorers;
   scorers.columns = ColumnNames(models);
@@ -199,7 +199,7 @@ absl::Status ScoreAll(const Flags& flags, const std::vector<NamedSequence>& inpu
 absl::Status Run(const Flags& flags) {
   if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out}, flags.common.overwrite));
   RB_ASSIGN_OR_RETURN(const int batch, ParseBatch(flags.common));
-  RB_ASSIGN_OR_RETURN(Machine machine, OpenMachine(flags.common, false));
+  RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   RB_ASSIGN_OR_RETURN(const Scorers scorers, OpenScorers(flags, machine));
   Reporter reporter(flags.common.progress);
   RB_ASSIGN_OR_RETURN(const std::vector<NamedSequence> input, ReadSequences(flags.input));

@@ -22,7 +22,7 @@ struct Flags {
 
 absl::Status Run(const Flags& flags) {
   if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out}, flags.common.overwrite));
-  RB_ASSIGN_OR_RETURN(Machine machine, OpenMachine(flags.common, false));
+  RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels({flags.model}));
   if (models.size() != 1) {
     return absl::InvalidArgumentError(

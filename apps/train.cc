@@ -76,7 +76,7 @@ absl::Status CheckOutputs(const TrainFlags& flags) {
 }
 
 void SayData(const TrainFlags& flags, const Dataset& dataset, const Split& split, size_t all_train,
-             const Machine& machine, const std::vector<ExperimentSummary>& summary, Reporter& reporter) {
+             const OpenedMachine& machine, const std::vector<ExperimentSummary>& summary, Reporter& reporter) {
   reporter.Say("data",
                absl::StrCat(flags.data, ": ", Grouped(dataset.num_probes()), " probes, ", dataset.experiments.size(),
                             dataset.experiments.size() == 1 ? " experiment\n" : " experiments\n", SummaryText(summary)),
@@ -97,7 +97,7 @@ void SayData(const TrainFlags& flags, const Dataset& dataset, const Split& split
 }
 
 absl::StatusOr<std::vector<Evaluation>> TestAll(const std::vector<TrainResult>& results, const Dataset& dataset,
-                                                const Split& split, Machine& machine) {
+                                                const Split& split, OpenedMachine& machine) {
   std::vector<Evaluation> evaluations;
   for (const TrainResult& result : results) {
     if (!result.status.ok()) continue;
@@ -137,7 +137,7 @@ absl::Status Stopped(const Invocation& invocation, int epochs) {
                                            "; go on with: ", line, resume));
 }
 
-void Describe(const TrainFlags& flags, const TrainConfig& config, const Machine& machine, RunRecord& record) {
+void Describe(const TrainFlags& flags, const TrainConfig& config, const OpenedMachine& machine, RunRecord& record) {
   record.Set("preset", flags.common.preset);
   record.Set("seed", config.seed);
   record.Set("replicate", config.replicate);
@@ -149,7 +149,7 @@ void Describe(const TrainFlags& flags, const TrainConfig& config, const Machine&
 
 // Tests the trained models, writes metrics.tsv and run.json, prints the table.
 absl::Status Finish(const TrainFlags& flags, const std::vector<TrainResult>& results, const Dataset& dataset,
-                    const Split& split, Machine& machine, RunRecord& record, Reporter& reporter) {
+                    const Split& split, OpenedMachine& machine, RunRecord& record, Reporter& reporter) {
   const bool classification = flags.task == "classification";
   std::string table;
   if (split.test.empty()) {
@@ -169,7 +169,8 @@ absl::Status Finish(const TrainFlags& flags, const std::vector<TrainResult>& res
 absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
   RB_ASSIGN_OR_RETURN(TrainConfig config, MakeConfig(flags));
   RB_RETURN_IF_ERROR(CheckOutputs(flags));
-  RB_ASSIGN_OR_RETURN(Machine machine, OpenMachine(flags.common, true));
+  RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, true));
+  config.precision = machine.precision;
   Reporter reporter(flags.common.progress);
   RunRecord record(invocation);
   reporter.Busy(absl::StrCat("reading ", flags.data, " .."));

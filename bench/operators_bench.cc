@@ -11,13 +11,13 @@
 #include <string>
 #include <vector>
 
-#include "bench/flops.h"
 #include "bench/peak.h"
 #include "engine/backend.h"
 #include "engine/check.h"
 #include "engine/thread_pool.h"
 #include "kernels/packed_bases.h"
 #include "kernels/philox.h"
+#include "model/flops.h"
 
 namespace rb {
 namespace {
@@ -70,7 +70,7 @@ struct Bed {
   PerModel<uint32_t> mask, mask2;
   PerModel<int32_t> rows;
   std::vector<uint32_t> bases;
-  StepState state = {1, 2, 3, kBatch, 1e-3f};
+  StepState state = {1, 2, 3, 0, kBatch, 1e-3f};
   int32_t live = 0;
   Models models() const { return {&state, &live, 1}; }
 };
@@ -88,7 +88,7 @@ DilatedConvGeometry Conv(const Shape& s, int dilation) {
 std::vector<Row> ConvRows(const Shape& s, double tensor) {
   std::vector<Row> rows;
   for (const int d : {1, 2, 4, 8}) {
-    const double flops = kBatch * bench::RowTaps(s.length, s.width, d) * 2.0 * s.filters * s.filters;
+    const double flops = kBatch * RowTaps(s.length, s.width, d) * 2.0 * s.filters * s.filters;
     for (const bool fused : {true, false}) {
       const std::string tail = "/dilation:" + std::to_string(d) + (fused ? "/fused" : "/plain");
       rows.push_back({"dilated_conv_forward" + tail, flops, 2 * tensor, [=](Bed& b) {
@@ -131,10 +131,10 @@ std::vector<Row> Rows(const Shape& s) {
                     });
                     return absl::OkStatus();
                   }});
-  rows.push_back({"embed_conv_forward", kBatch * bench::LookupFlops(s), tensor, [](Bed& b) {
+  rows.push_back({"embed_conv_forward", kBatch * LookupFlops(s), tensor, [](Bed& b) {
                     return b.backend->EmbedConvForward({b.models(), Embed(b), b.rows, b.w, b.y, b.moments});
                   }});
-  rows.push_back({"embed_conv_backward", kBatch * bench::LookupFlops(s), 2 * tensor, [](Bed& b) {
+  rows.push_back({"embed_conv_backward", kBatch * LookupFlops(s), 2 * tensor, [](Bed& b) {
                     return b.backend->EmbedConvBackward({b.models(), Embed(b), b.rows, b.dz, b.y, b.mean, b.rstd,
                                                          b.gamma, b.sums, b.dw,
                                                          b.shape.first_width * 4 * b.shape.filters});

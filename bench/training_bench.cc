@@ -10,13 +10,13 @@
 #include <string>
 #include <vector>
 
-#include "bench/flops.h"
 #include "bench/peak.h"
 #include "engine/backend.h"
 #include "engine/check.h"
 #include "engine/thread_pool.h"
 #include "kernels/packed_bases.h"
 #include "kernels/philox.h"
+#include "model/flops.h"
 #include "model/residualbind.h"
 
 namespace rb {
@@ -42,7 +42,7 @@ struct Bed {
     for (int m = 0; m < models; ++m) {
       InitializeParameters(net->table(), 1, m, net->parameters()[m]);
       live[m] = m;
-      state[m] = {DeriveKey(1, Purpose::kDropout, m), 0, 0, kBatch, 1e-4f};
+      state[m] = {DeriveKey(1, Purpose::kDropout, m), 0, 0, 0, kBatch, 1e-4f};
       for (int n = 0; n < kBatch; ++n) {
         net->rows()[m][n] = static_cast<int32_t>(random.Below(kSequences));
         net->targets()[m][n] = static_cast<float>(random.Uniform() - 0.5);
@@ -72,8 +72,8 @@ void TrainingStep(benchmark::State& state, const bench::Peak& peak, const Shape&
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double rate = static_cast<double>(state.iterations()) * kBatch * models / seconds;
   state.counters["sequences/s"] = rate;
-  state.counters["GFLOP/s"] = rate * bench::TrainingFlops(shape) * 1e-9;
-  state.counters["percent_of_peak"] = 100 * rate * bench::TrainingFlops(shape) / (peak.fp32 * 1e9 * threads);
+  state.counters["GFLOP/s"] = rate * TrainingFlops(shape) * 1e-9;
+  state.counters["percent_of_peak"] = 100 * rate * TrainingFlops(shape) / (peak.fp32 * 1e9 * threads);
   state.counters["memory_MiB"] = static_cast<double>(bed.net->memory()) / (1 << 20);
 }
 

@@ -7,6 +7,7 @@ find_package(OpenSSL REQUIRED COMPONENTS Crypto)
 find_package(HDF5 REQUIRED COMPONENTS C)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
+find_package(Boost 1.74 REQUIRED COMPONENTS context)  # fibers of the emulated device
 find_library(RB_HWY_LIBRARY hwy REQUIRED)
 find_path(RB_HWY_INCLUDE hwy/highway.h REQUIRED)
 add_library(rb_hwy INTERFACE)

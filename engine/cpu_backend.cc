@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -57,6 +58,50 @@ class CpuFoldedScorer : public Scorer {
   Parallel& parallel_;
 };
 
+// Packs one model's weights after the other; a model's rows fill the threads.
+class CpuModelsScorer : public ModelsScorer {
+ public:
+  CpuModelsScorer(const ScorerGeometry& geometry, const FoldedOffsets& offsets, Precision precision, Parallel& parallel)
+      : geometry_(geometry), offsets_(offsets), precision_(precision), parallel_(parallel) {}
+  absl::Status Score(const ScoreModelsArgs& args) override {
+    for (int i = 0; i < args.count; ++i) {
+      const int slot = args.live[i];
+      if (args.num_rows[slot] == 0) continue;
+      const FoldedWeights weights = offsets_.At(args.folded[slot], geometry_.residual_layers);
+      const cpu::CpuScorer scorer(geometry_, weights, precision_);
+      scorer.Score(args.bases, args.tracks, args.rows[slot], args.num_rows[slot], args.out[slot], parallel_);
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  ScorerGeometry geometry_;
+  FoldedOffsets offsets_;
+  Precision precision_;
+  Parallel& parallel_;
+};
+
+// The CPU runs operators at once.
+class CpuProgram : public Program {
+ public:
+  explicit CpuProgram(std::function<absl::Status()> body) : body_(std::move(body)) {}
+  absl::Status Run() override { return body_(); }
+
+ private:
+  std::function<absl::Status()> body_;
+};
+
+absl::Status CheckScoringPrecision(Precision precision) {
+  if (precision == Precision::kTf32) {
+    return absl::InvalidArgumentError("precision tf32 exists on GPUs only; on the CPU use fp32 or bf16");
+  }
+  if (precision == Precision::kBf16 && !cpu::HasBf16()) {
+    return absl::InvalidArgumentError(
+        "precision bf16 needs a processor with AVX512-BF16, which this one lacks; use fp32");
+  }
+  return absl::OkStatus();
+}
+
 template <class T>
 class CpuBackend : public Backend<T> {
  public:
@@ -78,6 +123,26 @@ class CpuBackend : public Backend<T> {
     std::memcpy(host, machine, bytes);
     return absl::OkStatus();
   }
+
+  absl::StatusOr<std::unique_ptr<Program>> NewProgram(std::function<absl::Status()> body) override {
+    return std::make_unique<CpuProgram>(std::move(body));
+  }
+
+#define RB_CPU_MACHINE_OPERATOR(Name)                         \
+  absl::Status Name(const Name##Args<float>& args) override { \
+    cpu::Name(args, parallel_);                               \
+    return absl::OkStatus();                                  \
+  }
+  RB_CPU_MACHINE_OPERATOR(BeginEpoch)
+  RB_CPU_MACHINE_OPERATOR(BeginStep)
+  RB_CPU_MACHINE_OPERATOR(EndStep)
+  RB_CPU_MACHINE_OPERATOR(BeginValidation)
+  RB_CPU_MACHINE_OPERATOR(EndEpoch)
+  RB_CPU_MACHINE_OPERATOR(FoldNorm)
+  RB_CPU_MACHINE_OPERATOR(PairMetrics)
+#undef RB_CPU_MACHINE_OPERATOR
+
+  bool ConvolvesInPlace(int) const override { return true; }
 
 #define RB_CPU_BACKEND_OPERATOR(Name, Args)         \
   absl::Status Name(const Args<T>& args) override { \
@@ -102,14 +167,14 @@ class CpuBackend : public Backend<T> {
 
   absl::StatusOr<std::unique_ptr<Scorer>> NewScorer(const ScorerGeometry& geometry, const FoldedWeights& weights,
                                                     Precision precision) override {
-    if (precision == Precision::kTf32) {
-      return absl::InvalidArgumentError("precision tf32 exists on GPUs only; on the CPU use fp32 or bf16");
-    }
-    if (precision == Precision::kBf16 && !cpu::HasBf16()) {
-      return absl::InvalidArgumentError(
-          "precision bf16 needs a processor with AVX512-BF16, which this one lacks; use fp32");
-    }
+    RB_RETURN_IF_ERROR(CheckScoringPrecision(precision));
     return std::make_unique<CpuFoldedScorer>(geometry, weights, precision, parallel_);
+  }
+  absl::StatusOr<std::unique_ptr<ModelsScorer>> NewModelsScorer(const ScorerGeometry& geometry,
+                                                                const FoldedOffsets& offsets, Precision precision, int,
+                                                                int64_t) override {
+    RB_RETURN_IF_ERROR(CheckScoringPrecision(precision));
+    return std::make_unique<CpuModelsScorer>(geometry, offsets, precision, parallel_);
   }
 
  private:

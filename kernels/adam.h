@@ -5,6 +5,7 @@
 #define RB_KERNELS_ADAM_H_
 
 #include "kernels/common.h"
+#include "kernels/device.h"
 #include "kernels/parallel.h"
 
 namespace rb {
@@ -33,6 +34,8 @@ namespace cpu {
 template <class T>
 void Adam(const AdamArgs<T>& args, Parallel& parallel);
 }  // namespace cpu
+
+RB_DEVICE_OPERATOR(Adam, AdamArgs)
 
 }  // namespace rb
 

@@ -8,6 +8,7 @@
 #define RB_KERNELS_BATCH_NORM_H_
 
 #include "kernels/common.h"
+#include "kernels/device.h"
 #include "kernels/parallel.h"
 
 namespace rb {
@@ -55,13 +56,13 @@ struct NormGrad {
 };
 
 // A prologue by itself, for studies of fusion: a[N][positions][C] and the prologue's mask from x[N][positions][C].
-template <class T>
+template <class T, class A = T>
 struct BatchNormApplyArgs {
   Models models;
   int channels = 0, positions = 1;
-  PerModel<const T> x;
+  PerModel<const A> x;
   Prologue<T> prologue;
-  PerModel<T> a;
+  PerModel<A> a;
 };
 
 namespace cpu {
@@ -73,9 +74,13 @@ template <class T>
 void BatchNormGradFinalize(const BatchNormGradFinalizeArgs<T>& args, Parallel& parallel);
 }  // namespace cpu
 
+RB_DEVICE_STORING_OPERATOR(BatchNormApply, BatchNormApplyArgs)
+RB_DEVICE_OPERATOR(BatchNormFinalize, BatchNormFinalizeArgs)
+RB_DEVICE_OPERATOR(BatchNormGradFinalize, BatchNormGradFinalizeArgs)
+
 // 65536 * rate, rounded: elements whose 16 bits are below it are dropped.
-constexpr uint32_t DropoutThreshold(float rate) { return static_cast<uint32_t>(rate * 65536.0f + 0.5f); }
-constexpr double DropoutScale(float rate) { return 65536.0 / (65536.0 - DropoutThreshold(rate)); }
+RB_HOST_DEVICE constexpr uint32_t DropoutThreshold(float rate) { return static_cast<uint32_t>(rate * 65536.0f + 0.5f); }
+RB_HOST_DEVICE constexpr double DropoutScale(float rate) { return 65536.0 / (65536.0 - DropoutThreshold(rate)); }
 
 }  // namespace rb
 

@@ -5,6 +5,9 @@
 #define RB_KERNELS_COMMON_H_
 
 #include <cstdint>
+#include <type_traits>
+
+#include "kernels/host_device.h"
 
 namespace rb {
 
@@ -18,7 +21,7 @@ inline constexpr int kPanel = 32;
 inline constexpr int kBatchChunks = 8;
 
 // First batch row of a chunk; chunk c covers rows [ChunkBegin(n, c), ChunkBegin(n, c + 1)).
-constexpr int ChunkBegin(int rows, int chunk) {
+RB_HOST_DEVICE constexpr int ChunkBegin(int rows, int chunk) {
   return static_cast<int>(static_cast<int64_t>(rows) * chunk / kBatchChunks);
 }
 
@@ -28,10 +31,13 @@ struct PerModel {
   T* base = nullptr;
   int64_t stride = 0;
 
-  constexpr T* operator[](int64_t model) const { return base + model * stride; }
-  constexpr explicit operator bool() const { return base != nullptr; }
-  constexpr PerModel Offset(int64_t elements) const { return {base + elements, stride}; }
-  constexpr operator PerModel<const T>() const { return {base, stride}; }
+  RB_HOST_DEVICE constexpr T* operator[](int64_t model) const { return base + model * stride; }
+  RB_HOST_DEVICE constexpr explicit operator bool() const { return base != nullptr; }
+  RB_HOST_DEVICE constexpr PerModel Offset(int64_t elements) const { return {base + elements, stride}; }
+  template <class U>
+  requires(std::is_same_v<U, const T> && !std::is_const_v<T>) RB_HOST_DEVICE constexpr operator PerModel<U>() const {
+    return {base, stride};
+  }
 };
 
 // One model's part in one training step.
@@ -39,6 +45,7 @@ struct StepState {
   uint64_t dropout_key = 0;  // DeriveKey(seed, Purpose::kDropout, model id)
   uint64_t epoch_key = 0;    // key of this epoch's order of training rows
   uint64_t step = 0;         // the model's own count of optimiser steps before this one
+  int64_t first = 0;         // place of this batch in the epoch: the rows before it
   int32_t rows = 0;          // rows of this batch; 0: the model sits this step out
   float adam_alpha = 0;      // lr * sqrt(1 - beta2^t) / (1 - beta1^t), t = step + 1
 };

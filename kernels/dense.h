@@ -4,6 +4,7 @@
 
 #include "kernels/batch_norm.h"
 #include "kernels/common.h"
+#include "kernels/device.h"
 #include "kernels/parallel.h"
 
 namespace rb {
@@ -15,7 +16,7 @@ struct DenseForwardArgs {
   int in = 0, out = 0, batch = 0;  // K, O (multiple of kPanel)
   PerModel<const T> x;             // [N][K]
   PerModel<const T> w;             // [K][O]
-  PerModel<T> packed;              // workspace, K*O values
+  PerModel<T> packed;              // workspace of the CPU, K*O values
   PerModel<T> z;
   PerModel<T> moments;  // may be null
 };
@@ -30,9 +31,9 @@ struct DenseBackwardArgs {
   PerModel<const T> z;  // [N][O]
   NormGrad<T> norm;
   PerModel<const T> x, w;
-  PerModel<T> packed;  // workspace, K*O values
+  PerModel<T> packed;  // workspace of the CPU, K*O values
   PerModel<T> dx;      // null: weight gradient only
-  PerModel<T> dw;      // null: data gradient only
+  PerModel<T> dw;      // null: data gradient only; both null: dz_pre only
 };
 
 namespace cpu {
@@ -41,6 +42,11 @@ void DenseForward(const DenseForwardArgs<T>& args, Parallel& parallel);
 template <class T>
 void DenseBackward(const DenseBackwardArgs<T>& args, Parallel& parallel);
 }  // namespace cpu
+
+RB_DEVICE_OPERATOR(DenseForward, DenseForwardArgs)
+RB_DEVICE_OPERATOR(DenseBackward, DenseBackwardArgs)
+// Only the moments, of the z in memory: for products that a library made. The same bits as DenseForward's.
+RB_DEVICE_OPERATOR(DenseMoments, DenseForwardArgs)
 
 }  // namespace rb
 

@@ -6,6 +6,7 @@
 #define RB_KERNELS_EMBED_CONV_H_
 
 #include "kernels/common.h"
+#include "kernels/device.h"
 #include "kernels/parallel.h"
 
 namespace rb {
@@ -21,24 +22,24 @@ struct EmbedConvGeometry {
 };
 
 // Overwrites y[N][L][O] and moments[chunk][2][O] (mean and M2 over the chunk's rows and positions).
-template <class T>
+template <class T, class A = T>
 struct EmbedConvForwardArgs {
   Models models;
   EmbedConvGeometry geometry;
   PerModel<const int32_t> rows;  // [N] sequence of each batch row
   PerModel<const T> w;           // [K][4+S][O]
-  PerModel<T> y;
+  PerModel<A> y;
   PerModel<T> moments;  // may be null
 };
 
 // Overwrites dw[chunk][K][4+S][O] (chunk stride: dw_chunk_stride). dy is rebuilt from dz through layer 1's batch norm:
 //   dy = gamma*rstd * (dz - sums[0]/count - xhat * sums[1]/count),  xhat = (y - mean)*rstd,  count = rows*L.
-template <class T>
+template <class T, class A = T>
 struct EmbedConvBackwardArgs {
   Models models;
   EmbedConvGeometry geometry;
   PerModel<const int32_t> rows;
-  PerModel<const T> dz, y;              // [N][L][O]
+  PerModel<const A> dz, y;              // [N][L][O]
   PerModel<const T> mean, rstd, gamma;  // [O]; mean null: dy = dz
   PerModel<const T> sums;               // [2][O]: sum of dz, sum of dz*xhat
   PerModel<T> dw;
@@ -46,10 +47,10 @@ struct EmbedConvBackwardArgs {
 };
 
 // Gradient with respect to the input channels, dx[N][L][4+S] (saliency): same dy as above.
-template <class T>
+template <class T, class A = T>
 struct EmbedConvInputGradArgs {
-  EmbedConvBackwardArgs<T> backward;  // dw unused
-  PerModel<const T> w;                // [K][4+S][O]
+  EmbedConvBackwardArgs<T, A> backward;  // dw unused
+  PerModel<const T> w;                   // [K][4+S][O]
   PerModel<T> dx;
 };
 
@@ -61,6 +62,10 @@ void EmbedConvBackward(const EmbedConvBackwardArgs<T>& args, Parallel& parallel)
 template <class T>
 void EmbedConvInputGrad(const EmbedConvInputGradArgs<T>& args, Parallel& parallel);
 }  // namespace cpu
+
+RB_DEVICE_STORING_OPERATOR(EmbedConvForward, EmbedConvForwardArgs)
+RB_DEVICE_STORING_OPERATOR(EmbedConvBackward, EmbedConvBackwardArgs)
+RB_DEVICE_STORING_OPERATOR(EmbedConvInputGrad, EmbedConvInputGradArgs)
 
 }  // namespace rb
 

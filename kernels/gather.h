@@ -3,16 +3,16 @@
 #define RB_KERNELS_GATHER_H_
 
 #include "kernels/common.h"
+#include "kernels/device.h"
 #include "kernels/parallel.h"
 
 namespace rb {
 
-// Batch row i of a model is training row perm(first + i), perm = FeistelPermutation(num_rows, epoch_key); its sequence
-// is training_rows[perm], its target targets[that sequence]. Fills state.rows entries.
+// Batch row i of a model is training row perm(state.first + i), perm = FeistelPermutation(num_rows, epoch_key); its
+// sequence is training_rows[perm], its target targets[that sequence]. Fills state.rows entries.
 template <class T>
 struct GatherArgs {
   Models models;
-  int64_t first = 0;                      // place of the batch in the epoch: tick * batch
   PerModel<const int32_t> training_rows;  // [num_rows] sequences with a target
   const int32_t* num_rows = nullptr;      // by slot
   const float* const* targets = nullptr;  // by slot: transformed targets of all sequences
@@ -24,6 +24,8 @@ namespace cpu {
 template <class T>
 void Gather(const GatherArgs<T>& args, Parallel& parallel);
 }  // namespace cpu
+
+RB_DEVICE_OPERATOR(Gather, GatherArgs)
 
 }  // namespace rb
 

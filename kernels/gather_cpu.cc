@@ -14,7 +14,7 @@ void GatherImpl(const GatherArgs<T>& a, Parallel& parallel) {
     if (state.rows == 0) return;
     const FeistelPermutation order(static_cast<uint32_t>(a.num_rows[slot]), state.epoch_key);
     for (int n = 0; n < state.rows; ++n) {
-      const int32_t row = a.training_rows[slot][order(static_cast<uint32_t>(a.first + n))];
+      const int32_t row = a.training_rows[slot][order(static_cast<uint32_t>(state.first + n))];
       a.rows[slot][n] = row;
       a.batch_targets[slot][n] = static_cast<T>(a.targets[slot][row]);
     }

@@ -7,6 +7,7 @@
 
 #include "kernels/batch_norm.h"
 #include "kernels/common.h"
+#include "kernels/device.h"
 #include "kernels/parallel.h"
 
 namespace rb {
@@ -40,6 +41,8 @@ namespace cpu {
 template <class T>
 void HeadForwardBackward(const HeadArgs<T>& args, Parallel& parallel);
 }  // namespace cpu
+
+RB_DEVICE_OPERATOR(HeadForwardBackward, HeadArgs)
 
 }  // namespace rb
 

@@ -4,7 +4,27 @@
 
 #include <cstdint>
 
-namespace rb::cpu {
+#include "kernels/common.h"
+#include "kernels/device.h"
+#include "kernels/parallel.h"
+
+namespace rb {
+
+// Pearson correlation and mean squared error of every listed model's pairs, pearson[slot] and squared_error[slot].
+template <class T>
+struct PairMetricsArgs {
+  const int32_t* live = nullptr;  // slots, `count` of them
+  int count = 0;
+  const int32_t* num_rows = nullptr;  // pairs, by slot
+  PerModel<const T> x, y;
+  double* pearson = nullptr;
+  double* squared_error = nullptr;
+};
+
+namespace cpu {
+
+template <class T>
+void PairMetrics(const PairMetricsArgs<T>& args, Parallel& parallel);
 
 double Pearson(const float* x, const float* y, int64_t n);
 double Spearman(const float* x, const float* y, int64_t n);  // ties take mean ranks
@@ -14,6 +34,10 @@ double AreaUnderRoc(const float* scores, const float* labels, int64_t n);  // ti
 double AreaUnderPrecisionRecall(const float* scores, const float* labels,
                                 int64_t n);  // average precision, ties as one step
 
-}  // namespace rb::cpu
+}  // namespace cpu
+
+RB_DEVICE_OPERATOR(PairMetrics, PairMetricsArgs)
+
+}  // namespace rb
 
 #endif  // RB_KERNELS_METRICS_H_

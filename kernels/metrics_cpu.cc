@@ -143,4 +143,13 @@ double AreaUnderPrecisionRecall(const float* scores, const float* labels, int64_
   return sum / positives;
 }
 
+template <>
+void PairMetrics<float>(const PairMetricsArgs<float>& a, Parallel& parallel) {
+  parallel.Run(a.count, [&](int64_t i, int) {
+    const int slot = a.live[i];
+    a.pearson[slot] = Pearson(a.x[slot], a.y[slot], a.num_rows[slot]);
+    a.squared_error[slot] = MeanSquaredError(a.x[slot], a.y[slot], a.num_rows[slot]);
+  });
+}
+
 }  // namespace rb::cpu

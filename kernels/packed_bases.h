@@ -8,13 +8,15 @@
 
 #include <cstdint>
 
+#include "kernels/host_device.h"
+
 namespace rb {
 
 inline constexpr uint8_t kUnknownBase = 4;
 
-constexpr int CodeWords(int length) { return (length + 15) / 16; }
-constexpr int KnownWords(int length) { return (length + 31) / 32; }
-constexpr int PackedWords(int length) { return CodeWords(length) + KnownWords(length); }
+RB_HOST_DEVICE constexpr int CodeWords(int length) { return (length + 15) / 16; }
+RB_HOST_DEVICE constexpr int KnownWords(int length) { return (length + 31) / 32; }
+RB_HOST_DEVICE constexpr int PackedWords(int length) { return CodeWords(length) + KnownWords(length); }
 
 // codes[length], each 0..3 or kUnknownBase -> words[PackedWords(length)], all overwritten.
 inline void PackBases(const uint8_t* codes, int length, uint32_t* words) {
@@ -28,7 +30,7 @@ inline void PackBases(const uint8_t* codes, int length, uint32_t* words) {
 }
 
 // The base at position p: 0..3, or kUnknownBase.
-inline uint8_t BaseAt(const uint32_t* words, int length, int p) {
+RB_HOST_DEVICE inline uint8_t BaseAt(const uint32_t* words, int length, int p) {
   const bool known = words[CodeWords(length) + p / 32] >> (p % 32) & 1u;
   return known ? static_cast<uint8_t>(words[p / 16] >> (2 * (p % 16)) & 3u) : kUnknownBase;
 }

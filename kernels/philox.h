@@ -10,11 +10,7 @@
 #include <cstdint>
 #include <string_view>
 
-#if defined(__CUDACC__)
-#define RB_HOST_DEVICE __host__ __device__
-#else
-#define RB_HOST_DEVICE
-#endif
+#include "kernels/host_device.h"
 
 namespace rb {
 

@@ -8,19 +8,20 @@
 
 #include "kernels/batch_norm.h"
 #include "kernels/common.h"
+#include "kernels/device.h"
 #include "kernels/parallel.h"
 
 namespace rb {
 
 // Overwrites p[N][pools][C] (pools = L / pool; trailing positions drop out, their mask is unspecified),
 // mask[N][L][C/32] (v > 0 and kept) and pool_mask[N][pools][C/32] (kept after pooling).
-template <class T>
+template <class T, class A = T>
 struct ResidualPoolForwardArgs {
   Models models;
   int length = 0, channels = 0, pool = 0, batch = 0;
-  PerModel<const T> y;                        // [N][L][C], output of the module's last convolution
+  PerModel<const A> y;                        // [N][L][C], output of the module's last convolution
   PerModel<const T> mean, rstd, gamma, beta;  // its batch norm
-  PerModel<const T> skip;                     // [N][L][C], the raw tensor behind `skip_prologue`
+  PerModel<const A> skip;                     // [N][L][C], the raw tensor behind `skip_prologue`
   Prologue<T> skip_prologue;                  // mask is read: the activation is rebuilt, not drawn again
   float rate_before = 0, rate_after = 0;
   uint32_t layer_before = 0, layer_after = 0;
@@ -39,11 +40,12 @@ struct PoolGrad {
 };
 
 // Scales dp in place and overwrites chunk_sums[chunk][2][C] of dz and dz*xhat over the last convolution's batch norm.
-template <class T>
+template <class T, class A = T>
 struct ResidualPoolBackwardArgs {
   Models models;
   int length = 0, channels = 0, pool = 0, batch = 0;
-  PerModel<const T> y, mean, rstd;
+  PerModel<const A> y;
+  PerModel<const T> mean, rstd;
   float rate_before = 0, rate_after = 0;
   PerModel<const uint32_t> mask, pool_mask;
   PerModel<T> dp;
@@ -56,6 +58,9 @@ void ResidualPoolForward(const ResidualPoolForwardArgs<T>& args, Parallel& paral
 template <class T>
 void ResidualPoolBackward(const ResidualPoolBackwardArgs<T>& args, Parallel& parallel);
 }  // namespace cpu
+
+RB_DEVICE_STORING_OPERATOR(ResidualPoolForward, ResidualPoolForwardArgs)
+RB_DEVICE_STORING_OPERATOR(ResidualPoolBackward, ResidualPoolBackwardArgs)
 
 }  // namespace rb
 

@@ -12,11 +12,11 @@
 #include <cstdint>
 #include <memory>
 
+#include "kernels/host_device.h"
 #include "kernels/parallel.h"
+#include "kernels/precision.h"
 
 namespace rb {
-
-enum class Precision { kFp32, kTf32, kBf16 };
 
 inline constexpr int kMaxResidualLayers = 8;
 
@@ -31,7 +31,7 @@ struct ScorerGeometry {
   int pool = 10;
   int hidden = 256;      // multiple of kPanel
   bool sigmoid = false;  // classification: out = 1 / (1 + exp(-out))
-  int pools() const { return length / pool; }
+  RB_HOST_DEVICE constexpr int pools() const { return length / pool; }
 };
 
 // Arithmetic of one prediction, as benchmarks count it: a multiply and an add are two; a layer-1 base costs one add a

@@ -10,8 +10,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernels/schedule.h"
 #include "model/config.h"
-#include "model/schedule.h"
 #include "model/trainer.h"
 
 namespace rb {

@@ -9,19 +9,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "data/transform.h"
+#include "kernels/precision.h"
+#include "kernels/schedule.h"
 #include "model/shape.h"
 
 namespace rb {
-
-struct ScheduleConfig {
-  double learning_rate = 1e-3;
-  double decay = 0.3;  // factor after `decay_patience` epochs without a better validation metric
-  int decay_patience = 7;
-  double floor = 1e-6;
-  int stop_patience = 25;  // 20 in `published`
-  int max_epochs = 300;
-  double first_best = -1e300;  // 0 in `published`: a Pearson <= 0 never saves
-};
 
 struct TrainConfig {
   Preset preset = Preset::kPaper;

@@ -1,97 +1,94 @@
 // Models in slots on one machine, trained in step: tick t of an epoch runs batch t of every model that still has rows.
 //
 // Each model keeps its own rows, order, step count, learning rate and random keys, so that what happens to it is the
-// same whichever models sit in the other slots, and whichever epoch those are in.
+// same whichever models sit in the other slots, and whichever epoch those are in. All of that lives on the machine
+// (kernels/model_slot.h): an epoch, its validation and what the schedule makes of it run without a word from the host,
+// which reads the slots once an epoch.
 #ifndef RB_MODEL_LOCKSTEP_H_
 #define RB_MODEL_LOCKSTEP_H_
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
-#include "engine/backend.h"
+#include "engine/machine.h"
 #include "model/checkpoint.h"
 #include "model/residualbind.h"
 #include "model/train_job.h"
+#include "model/validation.h"
 
 namespace rb {
 
-// lr * sqrt(1 - 0.999^t) / (1 - 0.9^t), t = step + 1, in double.
-double AdamAlpha(double learning_rate, uint64_t step);
-
-// Keys of one model: dropout, and the order of training rows in its epoch number `epoch` (0-based).
-uint64_t DropoutKey(uint64_t seed, uint64_t model_id);
-uint64_t EpochKey(uint64_t seed, uint64_t model_id, int epoch);
-
 class Lockstep {
  public:
-  // Uploads the sequences and allocates `slots` slots, each for at most max_rows training rows.
+  // Uploads the sequences and allocates `slots` slots, each for at most as many training and validation rows as the
+  // largest of `jobs`.
   static absl::StatusOr<std::unique_ptr<Lockstep>> Create(const TrainConfig& config, const Dataset& dataset, int slots,
-                                                          int64_t max_rows, Backend<float>& backend);
+                                                          const std::vector<const TrainJob*>& jobs, Machine& machine);
 
   int slots() const { return static_cast<int>(slots_.size()); }
-  bool occupied(int slot) const { return slots_[slot].occupied; }
+  bool occupied(int slot) const { return occupied_[slot]; }
 
   // Puts a model into a slot: from its state, or initialised when it has not begun.
   absl::Status Load(int slot, const TrainJob& job, const TrainState& state, const Dataset& dataset);
-  void Release(int slot) { slots_[slot].occupied = false; }
+  // Takes it out again.
+  absl::Status Release(int slot);
 
-  // One epoch of every occupied slot at its state's learning rate. `tick(sequences)` hears after each batch how many
-  // sequences all models have trained on in this epoch; when it returns false the epoch is left and the status is
-  // kCancelled.
+  // One epoch of every occupied slot, validated and judged by the schedule. `tick(sequences)` hears after each batch
+  // how many sequences all models have been given in this epoch; when it returns false the epoch is left and the status
+  // is kCancelled.
   absl::Status RunEpoch(const std::function<bool(int64_t)>& tick);
   int64_t SequencesInEpoch() const;
 
   struct EpochResult {
-    double loss = 0;  // mean over the epoch's rows; not finite: the model left the epoch at that batch
+    double loss = 0;  // mean over the epoch's rows; NaN: a batch's was not finite and the model ended there
     uint64_t step = 0;
+    ValidationResult validation;
+    ScheduleState schedule;  // after the epoch
+    bool saved = false;      // its parameters are the best so far
   };
   EpochResult Result(int slot) const;
-  // What the next epoch uses.
-  void Advance(int slot, const ScheduleState& schedule);
 
+  // The model's values: those of a live one, and the best so far (valid once an epoch was saved).
   absl::Status DownloadParameters(int slot, std::vector<float>* parameters);
+  absl::Status DownloadBest(int slot, std::vector<float>* best);
   absl::Status DownloadMoments(int slot, std::vector<float>* m, std::vector<float>* v);
 
  private:
-  struct Slot {
-    bool occupied = false;
-    uint64_t id = 0;
-    int epoch = 0;
-    double learning_rate = 0;
-    uint64_t step = 0;
-    int64_t rows = 0;
-    double loss_sum = 0;  // over the rows of this epoch so far
-    bool finite = true;
-    float* targets = nullptr;  // on the machine, [sequences]
-  };
-
-  Lockstep(const TrainConfig& config, Backend<float>& backend) : config_(config), backend_(backend) {}
-  absl::Status UploadSequences(const Sequences& sequences, ResidualBind<float>::Input* input);
-  absl::Status AllocateSlots(int slots, int64_t max_rows, int64_t sequences);
-  // Fills states_ and live_ for batch `tick`; false when no model has rows left.
-  bool PrepareTick(int64_t tick);
-  absl::Status RunTick(int64_t tick);
-  absl::Status CollectLosses();
+  Lockstep(const TrainConfig& config, Machine& machine) : config_(config), machine_(machine) {}
+  absl::Status UploadSequences(const Sequences& sequences);
+  absl::Status AllocateSlots(int64_t train_rows, int64_t sequences);
+  SlotList List(int count) const { return {machine_slots_, count, machine_live_}; }
+  // The recorded step of the first `capacity` entries of the live list.
+  absl::StatusOr<Program*> StepOfCapacity(int capacity);
+  absl::Status TrainEpoch(const std::function<bool(int64_t)>& tick);
+  absl::Status DownloadValues(PerModel<float> from, int slot, std::vector<float>* values);
 
   TrainConfig config_;
-  Backend<float>& backend_;
+  Machine& machine_;
   std::unique_ptr<Arena> arena_;
-  std::unique_ptr<ResidualBind<float>> net_;
-  std::vector<Slot> slots_;
-  // On the host and, uploaded every tick, on the machine.
-  std::vector<StepState> states_;
-  std::vector<int32_t> live_;
-  std::vector<double> losses_;
-  StepState* machine_states_ = nullptr;
+  std::unique_ptr<Network<float>> net_;
+  std::unique_ptr<Validation> validation_;
+  NetworkInput input_;
+  std::vector<bool> occupied_;
+  std::vector<ModelSlot> slots_;  // as the machine has them between epochs
+  std::map<int, std::unique_ptr<Program>> steps_;
+
+  // On the machine.
+  ModelSlot* machine_slots_ = nullptr;
   int32_t* machine_live_ = nullptr;
+  int64_t* machine_tick_ = nullptr;
+  StepState* machine_states_ = nullptr;
   int32_t* machine_num_rows_ = nullptr;
   const float** machine_targets_ = nullptr;
-  PerModel<int32_t> machine_rows_;  // [max_rows] training rows
+  std::vector<float*> targets_;     // by slot, [sequences]
+  PerModel<int32_t> machine_rows_;  // [train rows]
+  PerModel<float> machine_best_;    // parameters of each model's best epoch
 };
 
 }  // namespace rb

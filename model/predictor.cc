@@ -14,37 +14,6 @@
 namespace rb {
 namespace {
 
-// One layer of the folded network from a weight tensor whose last axis is the output channel and the batch norm behind
-// it.
-class LayerFolder {
- public:
-  LayerFolder(const ParameterTable& table, const float* parameters) : table_(table), parameters_(parameters) {}
-
-  void Fold(const std::string& layer, std::vector<float>* weight, std::vector<float>* bias) const {
-    const TensorSpec& spec = table_.at(layer + ".weight");
-    const int64_t channels = spec.shape.back();
-    const float *gamma = At(layer, "gamma"), *beta = At(layer, "beta");
-    const float *mean = At(layer, "mean"), *variance = At(layer, "variance");
-    std::vector<double> scale(static_cast<size_t>(channels));
-    bias->resize(scale.size());
-    for (int64_t o = 0; o < channels; ++o) {
-      scale[o] = gamma[o] / std::sqrt(static_cast<double>(variance[o]) + static_cast<double>(kBatchNormEpsilon));
-      (*bias)[o] = static_cast<float>(beta[o] - mean[o] * scale[o]);
-    }
-    weight->resize(static_cast<size_t>(spec.size));
-    const float* w = parameters_ + spec.offset;
-    for (int64_t i = 0; i < spec.size; ++i) (*weight)[i] = static_cast<float>(w[i] * scale[i % channels]);
-  }
-
- private:
-  const float* At(const std::string& layer, const char* name) const {
-    return parameters_ + table_.at(absl::StrCat(layer, ".norm.", name)).offset;
-  }
-
-  const ParameterTable& table_;
-  const float* parameters_;
-};
-
 // The experiment's place in the data set.
 absl::StatusOr<int64_t> FindExperiment(const ModelFile& model, const Dataset& dataset) {
   const int64_t index = dataset.Find(model.experiment);
@@ -55,45 +24,29 @@ absl::StatusOr<int64_t> FindExperiment(const ModelFile& model, const Dataset& da
 
 }  // namespace
 
-FoldedWeights FoldedModel::Weights() const {
-  FoldedWeights w;
-  w.embed = embed.data();
-  w.embed_bias = embed_bias.data();
-  for (size_t i = 0; i < conv.size(); ++i) {
-    w.conv[i] = conv[i].data();
-    w.conv_bias[i] = conv_bias[i].data();
-  }
-  w.dense = dense.data();
-  w.dense_bias = dense_bias.data();
-  w.head = head.data();
-  return w;
-}
-
-FoldedModel FoldBatchNorm(const Shape& shape, const float* parameters) {
-  const ParameterTable table(shape);
-  const LayerFolder folder(table, parameters);
-  FoldedModel folded;
-  folded.geometry = GeometryOf(shape);
-  folder.Fold("embed", &folded.embed, &folded.embed_bias);
-  folded.conv.resize(static_cast<size_t>(shape.residual_layers));
-  folded.conv_bias.resize(folded.conv.size());
-  for (size_t i = 0; i < folded.conv.size(); ++i) {
-    folder.Fold(absl::StrCat("conv", i + 1), &folded.conv[i], &folded.conv_bias[i]);
-  }
-  folder.Fold("dense", &folded.dense, &folded.dense_bias);
-  const TensorSpec& head = table.at("head.weight");
-  folded.head.assign(parameters + head.offset, parameters + head.offset + head.size);
+std::vector<float> FoldBatchNorm(const Folding& folding, const std::vector<float>& parameters) {
+  std::vector<float> folded(static_cast<size_t>(folding.size));
+  const int32_t live = 0;
+  cpu::FoldNorm<float>({&live,
+                        1,
+                        folding.layers.data(),
+                        static_cast<int>(folding.layers.size()),
+                        kBatchNormEpsilon,
+                        {parameters.data(), 0},
+                        {folded.data(), 0}});
   return folded;
 }
 
-absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision precision, Backend<float>& backend) {
+absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision precision, Machine& machine) {
   const Shape& shape = model.config.shape;
   RB_RETURN_IF_ERROR(ValidateShape(shape));
   RB_CHECK(model.parameters.size() == static_cast<size_t>(ParameterTable(shape).storage()));
-  const FoldedModel folded = FoldBatchNorm(shape, model.parameters.data());
+  const Folding folding = FoldingOf(shape);
+  const std::vector<float> folded = FoldBatchNorm(folding, model.parameters);
   Predictor predictor;
-  predictor.geometry_ = folded.geometry;
-  RB_ASSIGN_OR_RETURN(predictor.scorer_, backend.NewScorer(folded.geometry, folded.Weights(), precision));
+  predictor.geometry_ = GeometryOf(shape);
+  const FoldedWeights weights = folding.offsets.At(folded.data(), shape.residual_layers);
+  RB_ASSIGN_OR_RETURN(predictor.scorer_, machine.NewScorer(predictor.geometry_, weights, precision));
   return predictor;
 }
 

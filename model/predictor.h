@@ -9,25 +9,18 @@
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
-#include "engine/backend.h"
+#include "engine/machine.h"
+#include "model/folding.h"
 #include "model/model_file.h"
 
 namespace rb {
 
-// Batch norm folded into weights and biases (in double, rounded once): w' = w * gamma / sqrt(var + eps) per output
-// channel.
-struct FoldedModel {
-  ScorerGeometry geometry;
-  std::vector<float> embed, embed_bias;
-  std::vector<std::vector<float>> conv, conv_bias;
-  std::vector<float> dense, dense_bias, head;
-  FoldedWeights Weights() const;
-};
-FoldedModel FoldBatchNorm(const Shape& shape, const float* parameters);
+// A model's folded values, laid out as `folding` says; batch norm folded in double and rounded once.
+std::vector<float> FoldBatchNorm(const Folding& folding, const std::vector<float>& parameters);
 
 class Predictor {
  public:
-  static absl::StatusOr<Predictor> Create(const ModelFile& model, Precision precision, Backend<float>& backend);
+  static absl::StatusOr<Predictor> Create(const ModelFile& model, Precision precision, Machine& machine);
   // Predictions of sequences rows[0..n) (all when rows is empty), in the transformed scale (probabilities when
   // classification). The data set's length and structure channels must equal the model's.
   absl::StatusOr<std::vector<float>> Predict(const Sequences& sequences, std::span<const int32_t> rows = {}) const;

@@ -21,14 +21,14 @@ enum DropoutLayer : uint32_t {
 }  // namespace
 
 // Index: 0 layer 1, i residual convolution i, residual_layers + 1 the dense layer.
-template <class T>
-struct ResidualBind<T>::Norm {
+template <class T, class A>
+struct ResidualBind<T, A>::Norm {
   PerModel<T> gamma, beta, running_mean, running_variance, mean, rstd, sums;
   NormGrad<T> grad() const { return {mean, rstd, gamma, sums}; }
 };
 
-template <class T>
-ResidualBind<T>::ResidualBind(const Shape& shape, int batch, const Input& input, Backend<T>& backend)
+template <class T, class A>
+ResidualBind<T, A>::ResidualBind(const Shape& shape, int batch, const Input& input, Backend<T, A>& backend)
     : shape_(shape),
       table_(shape),
       segments_(table_.Segments()),
@@ -37,9 +37,10 @@ ResidualBind<T>::ResidualBind(const Shape& shape, int batch, const Input& input,
       backend_(backend),
       arena_(backend.NewArena()) {}
 
-template <class T>
-absl::StatusOr<std::unique_ptr<ResidualBind<T>>> ResidualBind<T>::Create(const Shape& shape, int models, int batch,
-                                                                         const Input& input, Backend<T>& backend) {
+template <class T, class A>
+absl::StatusOr<std::unique_ptr<ResidualBind<T, A>>> ResidualBind<T, A>::Create(const Shape& shape, int models,
+                                                                               int batch, const Input& input,
+                                                                               Backend<T, A>& backend) {
   RB_RETURN_IF_ERROR(ValidateShape(shape));
   if (models < 1 || batch < 1) return absl::InvalidArgumentError("models and batch must be at least 1");
   // Random counters hold element/8 of a batch in 32 bits.
@@ -51,8 +52,8 @@ absl::StatusOr<std::unique_ptr<ResidualBind<T>>> ResidualBind<T>::Create(const S
   return net;
 }
 
-template <class T>
-absl::Status ResidualBind<T>::Allocate(int models) {
+template <class T, class A>
+absl::Status ResidualBind<T, A>::Allocate(int models) {
   const int64_t n = batch_, full = n * shape_.length * shape_.filters, flat = n * shape_.flat(),
                 hidden = n * shape_.hidden;
   const int64_t widest = std::max(shape_.filters, shape_.hidden), norms = shape_.residual_layers + 2;
@@ -85,7 +86,9 @@ absl::Status ResidualBind<T>::Allocate(int models) {
   for (auto& mask : mask_) RB_RETURN_IF_ERROR(shared(mask, full / kPanel, "dropout masks"));
   RB_RETURN_IF_ERROR(shared(pool_in_mask_, full / kPanel, "dropout masks"));
   RB_RETURN_IF_ERROR(shared(pool_out_mask_, flat / kPanel, "dropout masks"));
-  RB_RETURN_IF_ERROR(shared(dz_, full, "activation gradients"));
+  RB_RETURN_IF_ERROR(shared(dz_[0], full, "activation gradients"));
+  dz_[1] = dz_[0];
+  if (!backend_.ConvolvesInPlace(shape_.filters)) RB_RETURN_IF_ERROR(shared(dz_[1], full, "activation gradients"));
   RB_RETURN_IF_ERROR(shared(p_, flat, "pooled activations"));
   RB_RETURN_IF_ERROR(shared(dp_, flat, "pooled gradients"));
   RB_RETURN_IF_ERROR(shared(z_, hidden, "dense activations"));
@@ -103,18 +106,18 @@ absl::Status ResidualBind<T>::Allocate(int models) {
   return absl::OkStatus();
 }
 
-template <class T>
-PerModel<T> ResidualBind<T>::Parameter(const std::string& name) const {
+template <class T, class A>
+PerModel<T> ResidualBind<T, A>::Parameter(const std::string& name) const {
   return parameters_.Offset(table_.at(name).offset);
 }
 
-template <class T>
-PerModel<T> ResidualBind<T>::Gradient(const std::string& name) const {
+template <class T, class A>
+PerModel<T> ResidualBind<T, A>::Gradient(const std::string& name) const {
   return gradients_.Offset(table_.at(name).gradient_offset);
 }
 
-template <class T>
-typename ResidualBind<T>::Norm ResidualBind<T>::NormOf(int index) const {
+template <class T, class A>
+typename ResidualBind<T, A>::Norm ResidualBind<T, A>::NormOf(int index) const {
   const std::string layer = LayerName(index);
   const int64_t widest = norm_stride_ / 4, at = index * norm_stride_;
   return {Parameter(layer + ".norm.gamma"),    Parameter(layer + ".norm.beta"), Parameter(layer + ".norm.mean"),
@@ -122,15 +125,15 @@ typename ResidualBind<T>::Norm ResidualBind<T>::NormOf(int index) const {
           statistics_.Offset(at + 2 * widest)};
 }
 
-template <class T>
-std::string ResidualBind<T>::LayerName(int index) const {
+template <class T, class A>
+std::string ResidualBind<T, A>::LayerName(int index) const {
   if (index == 0) return "embed";
   return index <= shape_.residual_layers ? absl::StrCat("conv", index) : "dense";
 }
 
 // How layer i's output (0: layer 1) enters the next convolution.
-template <class T>
-Prologue<T> ResidualBind<T>::PrologueOf(int i) const {
+template <class T, class A>
+Prologue<T> ResidualBind<T, A>::PrologueOf(int i) const {
   const Norm norm = NormOf(i);
   return {norm.mean,
           norm.rstd,
@@ -141,32 +144,32 @@ Prologue<T> ResidualBind<T>::PrologueOf(int i) const {
           mask_[i]};
 }
 
-template <class T>
-absl::Status ResidualBind<T>::FinalizeNorm(const Models& models, int index, int channels, int positions) {
+template <class T, class A>
+absl::Status ResidualBind<T, A>::FinalizeNorm(const Models& models, int index, int channels, int positions) {
   const Norm norm = NormOf(index);
   return backend_.BatchNormFinalize({models, channels, positions, T(kBatchNormEpsilon), T(kBatchNormMomentum), moments_,
                                      norm.mean, norm.rstd, norm.running_mean, norm.running_variance});
 }
 
-template <class T>
-absl::Status ResidualBind<T>::FinalizeNormGrad(const Models& models, int index, int channels) {
+template <class T, class A>
+absl::Status ResidualBind<T, A>::FinalizeNormGrad(const Models& models, int index, int channels) {
   const std::string layer = LayerName(index);
   return backend_.BatchNormGradFinalize({models, channels, chunk_sums_, NormOf(index).sums,
                                          Gradient(layer + ".norm.gamma"), Gradient(layer + ".norm.beta")});
 }
 
-template <class T>
-EmbedConvGeometry ResidualBind<T>::EmbedGeometry() const {
+template <class T, class A>
+EmbedConvGeometry ResidualBind<T, A>::EmbedGeometry() const {
   return {shape_.length, shape_.structure, shape_.filters, shape_.first_width, batch_, input_.bases, input_.tracks};
 }
 
-template <class T>
-DilatedConvGeometry ResidualBind<T>::ConvGeometry(int layer) const {
+template <class T, class A>
+DilatedConvGeometry ResidualBind<T, A>::ConvGeometry(int layer) const {
   return {shape_.length, shape_.filters, shape_.filters, shape_.width, shape_.dilations[layer - 1], batch_};
 }
 
-template <class T>
-absl::Status ResidualBind<T>::Forward(const Models& models) {
+template <class T, class A>
+absl::Status ResidualBind<T, A>::Forward(const Models& models) {
   RB_CHECK(models.count <= models_per_pass_);
   const Shape& s = shape_;
   const int last = s.residual_layers, dense = last + 1;
@@ -214,8 +217,8 @@ absl::Status ResidualBind<T>::Forward(const Models& models) {
                                        output_gradient_});
 }
 
-template <class T>
-absl::Status ResidualBind<T>::Backward(const Models& models) {
+template <class T, class A>
+absl::Status ResidualBind<T, A>::Backward(const Models& models) {
   const Shape& s = shape_;
   const int last = s.residual_layers, dense = last + 1;
   RB_RETURN_IF_ERROR(FinalizeNormGrad(models, dense, s.hidden));
@@ -231,21 +234,21 @@ absl::Status ResidualBind<T>::Backward(const Models& models) {
   for (int i = last; i >= 1; --i) {
     const std::string weight = LayerName(i) + ".weight";
     RB_RETURN_IF_ERROR(backend_.DilatedConvBackward(
-        {models, ConvGeometry(i), dz_, i == last ? pooled : PoolGrad<T>{}, y_[i], NormOf(i).grad(), Parameter(weight),
-         packed_, y_[i - 1], PrologueOf(i - 1), i == 1 ? pooled : PoolGrad<T>{}, dz_, chunk_sums_, Gradient(weight),
-         table_.at(weight).gradient_stride()}));
+        {models, ConvGeometry(i), dz_[i % 2], i == last ? pooled : PoolGrad<T>{}, y_[i], NormOf(i).grad(),
+         Parameter(weight), packed_, y_[i - 1], PrologueOf(i - 1), i == 1 ? pooled : PoolGrad<T>{}, dz_[(i - 1) % 2],
+         chunk_sums_, Gradient(weight), table_.at(weight).gradient_stride()}));
     RB_RETURN_IF_ERROR(FinalizeNormGrad(models, i - 1, s.filters));
   }
   return backend_.EmbedConvBackward(EmbedBackward(models));
 }
 
-template <class T>
-EmbedConvBackwardArgs<T> ResidualBind<T>::EmbedBackward(const Models& models) const {
+template <class T, class A>
+EmbedConvBackwardArgs<T, A> ResidualBind<T, A>::EmbedBackward(const Models& models) const {
   const Norm first = NormOf(0);
   return {models,
           EmbedGeometry(),
           rows_,
-          dz_,
+          dz_[0],
           y_[0],
           first.mean,
           first.rstd,
@@ -255,19 +258,19 @@ EmbedConvBackwardArgs<T> ResidualBind<T>::EmbedBackward(const Models& models) co
           table_.at("embed.weight").gradient_stride()};
 }
 
-template <class T>
-absl::Status ResidualBind<T>::InputGradient(const Models& models, PerModel<T> dx) {
+template <class T, class A>
+absl::Status ResidualBind<T, A>::InputGradient(const Models& models, PerModel<T> dx) {
   return backend_.EmbedConvInputGrad({EmbedBackward(models), Parameter("embed.weight"), dx});
 }
 
-template <class T>
-absl::Status ResidualBind<T>::Update(const Models& models) {
+template <class T, class A>
+absl::Status ResidualBind<T, A>::Update(const Models& models) {
   return backend_.Adam({models, machine_segments_, static_cast<int>(segments_.size()), T(0.9), T(0.999), T(1e-7),
                         gradients_, parameters_, m_, v_});
 }
 
-template <class T>
-absl::Status ResidualBind<T>::Step(const Models& models) {
+template <class T, class A>
+absl::Status ResidualBind<T, A>::Step(const Models& models) {
   for (int first = 0; first < models.count; first += models_per_pass_) {
     const Models pass = {models.state, models.live + first, std::min(models_per_pass_, models.count - first)};
     RB_RETURN_IF_ERROR(Forward(pass));
@@ -277,7 +280,24 @@ absl::Status ResidualBind<T>::Step(const Models& models) {
   return absl::OkStatus();
 }
 
+template <class T, class A>
+absl::Status ResidualBind<T, A>::Train(const Models& models, const BatchSource& source) {
+  RB_RETURN_IF_ERROR(backend_.Gather({models, source.training_rows, source.num_rows, source.targets, rows_, targets_}));
+  return Step(models);
+}
+
+absl::StatusOr<std::unique_ptr<Network<float>>> NewNetwork(const Shape& shape, int models, int batch,
+                                                           const NetworkInput& input, Machine& machine) {
+  if (auto* backend = dynamic_cast<Backend<float, BFloat16>*>(&machine)) {
+    return ResidualBind<float, BFloat16>::Create(shape, models, batch, input, *backend);
+  }
+  auto* backend = dynamic_cast<Backend<float>*>(&machine);
+  RB_CHECK(backend != nullptr);
+  return ResidualBind<float>::Create(shape, models, batch, input, *backend);
+}
+
 template class ResidualBind<float>;
+template class ResidualBind<float, BFloat16>;
 template class ResidualBind<double>;
 
 }  // namespace rb

@@ -14,18 +14,45 @@
 
 namespace rb {
 
+// Sequences on the machine: bases [sequences][PackedWords(L)], tracks [sequences][L][S] (null when S == 0).
+struct NetworkInput {
+  const uint32_t* bases = nullptr;
+  const float* tracks = nullptr;
+};
+
+// Where mini-batches come from, on the machine, by slot (kernels/gather.h).
+struct BatchSource {
+  PerModel<const int32_t> training_rows;
+  const int32_t* num_rows = nullptr;
+  const float* const* targets = nullptr;
+};
+
+// What a training loop needs of ResidualBind, whatever its activations are stored as.
 template <class T>
-class ResidualBind {
+class Network {
  public:
-  // bases and tracks live on the machine: [sequences][PackedWords(L)] and [sequences][L][S] (null when S == 0).
-  struct Input {
-    const uint32_t* bases = nullptr;
-    const float* tracks = nullptr;
-  };
+  virtual ~Network() = default;
+  // Gathers the mini-batch of every live model and trains on it.
+  virtual absl::Status Train(const Models& models, const BatchSource& source) = 0;
+  virtual const ParameterTable& table() const = 0;
+  virtual PerModel<T> parameters() = 0;  // table().storage() values a model
+  virtual PerModel<T> adam_m() = 0;
+  virtual PerModel<T> adam_v() = 0;
+  virtual PerModel<double> losses() = 0;  // [kBatchChunks]; their sum is the batch's mean loss
+};
+
+// The network of a machine that trains in float: a Backend<float> or a Backend<float, BFloat16>.
+absl::StatusOr<std::unique_ptr<Network<float>>> NewNetwork(const Shape& shape, int models, int batch,
+                                                           const NetworkInput& input, Machine& machine);
+
+template <class T, class A = T>
+class ResidualBind : public Network<T> {
+ public:
+  using Input = NetworkInput;
 
   // batch: most rows of a mini-batch. Allocates everything; nothing is allocated later.
   static absl::StatusOr<std::unique_ptr<ResidualBind>> Create(const Shape& shape, int models, int batch,
-                                                              const Input& input, Backend<T>& backend);
+                                                              const Input& input, Backend<T, A>& backend);
 
   // models: how many slots; activations and gradients are one workspace that passes share when the backend wants one
   // model a pass, so that a further model costs its parameters and Adam's moments only.
@@ -39,6 +66,7 @@ class ResidualBind {
   absl::Status Update(const Models& models);
   // All three for every live model, in passes of models_per_pass().
   absl::Status Step(const Models& models);
+  absl::Status Train(const Models& models, const BatchSource& source) override;
   // After Forward with output_gradient: gradient of each prediction with respect to its input channels, [N][L][4+S].
   absl::Status InputGradient(const Models& models, PerModel<T> dx);
 
@@ -46,20 +74,20 @@ class ResidualBind {
   void set_output_gradient(bool on) { output_gradient_ = on; }
 
   const Shape& shape() const { return shape_; }
-  const ParameterTable& table() const { return table_; }
+  const ParameterTable& table() const override { return table_; }
   int batch() const { return batch_; }
-  PerModel<T> parameters() { return parameters_; }  // table().storage() values a model
-  PerModel<T> adam_m() { return m_; }
-  PerModel<T> adam_v() { return v_; }
+  PerModel<T> parameters() override { return parameters_; }
+  PerModel<T> adam_m() override { return m_; }
+  PerModel<T> adam_v() override { return v_; }
   PerModel<T> gradients() { return gradients_; }  // table().gradient_storage() values a model
   PerModel<int32_t> rows() { return rows_; }      // [batch] sequences of the mini-batch
   PerModel<T> targets() { return targets_; }      // [batch]
   PerModel<T> predictions() { return out_; }      // [batch], training-mode outputs before any sigmoid
-  PerModel<double> losses() { return loss_; }     // [kBatchChunks]; their sum is the batch's mean loss
+  PerModel<double> losses() override { return loss_; }
   size_t memory() const { return arena_->allocated(); }
 
  private:
-  ResidualBind(const Shape& shape, int batch, const Input& input, Backend<T>& backend);
+  ResidualBind(const Shape& shape, int batch, const Input& input, Backend<T, A>& backend);
   absl::Status Allocate(int models);
   struct Norm;  // one batch norm: its parameters, statistics and sums
   Norm NormOf(int layer) const;
@@ -67,7 +95,7 @@ class ResidualBind {
   Prologue<T> PrologueOf(int layer) const;
   EmbedConvGeometry EmbedGeometry() const;
   DilatedConvGeometry ConvGeometry(int layer) const;
-  EmbedConvBackwardArgs<T> EmbedBackward(const Models& models) const;
+  EmbedConvBackwardArgs<T, A> EmbedBackward(const Models& models) const;
   PerModel<T> Parameter(const std::string& name) const;
   PerModel<T> Gradient(const std::string& name) const;
   absl::Status FinalizeNorm(const Models& models, int layer, int channels, int positions);
@@ -80,7 +108,7 @@ class ResidualBind {
   int batch_;
   int models_per_pass_ = 1;
   Input input_;
-  Backend<T>& backend_;
+  Backend<T, A>& backend_;
   std::unique_ptr<Arena> arena_;
   bool output_gradient_ = false;
 
@@ -88,10 +116,11 @@ class ResidualBind {
   PerModel<int32_t> rows_;
   PerModel<T> targets_, out_;
   PerModel<double> loss_;
-  std::vector<PerModel<T>> y_;            // raw outputs of layer 1 and of each residual convolution, [N][L][C]
+  std::vector<PerModel<A>> y_;            // raw outputs of layer 1 and of each residual convolution, [N][L][C]
   std::vector<PerModel<uint32_t>> mask_;  // ReLU-and-kept bits of layer 1 and the inner convolutions
   PerModel<uint32_t> pool_in_mask_, pool_out_mask_;
-  PerModel<T> dz_, p_, dp_, z_, dh_;
+  PerModel<A> dz_[2];  // by layer % 2; one memory where the machine convolves in place
+  PerModel<T> p_, dp_, z_, dh_;
   PerModel<T> moments_, chunk_sums_, statistics_;
   PerModel<T> packed_;
   int64_t norm_stride_ = 0;

@@ -11,10 +11,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/check.h"
-#include "kernels/metrics.h"
 #include "model/checkpoint.h"
 #include "model/lockstep.h"
-#include "model/predictor.h"
 #include "model/run_files.h"
 #include "model/train_job.h"
 
@@ -25,21 +23,11 @@ using Clock = std::chrono::steady_clock;
 
 double Seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
-// Mean of -[t log p + (1 - t) log(1 - p)]; probabilities are kept 1e-7 from 0 and 1, as Keras does.
-double MeanCrossEntropy(const std::vector<float>& p, const std::vector<float>& t) {
-  double sum = 0;
-  for (size_t i = 0; i < p.size(); ++i) {
-    const double q = std::clamp(static_cast<double>(p[i]), 1e-7, 1 - 1e-7);
-    sum -= t[i] * std::log(q) + (1 - static_cast<double>(t[i])) * std::log(1 - q);
-  }
-  return sum / static_cast<double>(p.size());
-}
-
 class Run {
  public:
-  Run(const TrainOptions& options, const Dataset& dataset, const Split& split, Backend<float>& backend,
+  Run(const TrainOptions& options, const Dataset& dataset, const Split& split, Machine& machine,
       TrainObserver& observer)
-      : options_(options), dataset_(dataset), split_(split), backend_(backend), observer_(observer) {}
+      : options_(options), dataset_(dataset), split_(split), machine_(machine), observer_(observer) {}
 
   absl::StatusOr<std::vector<TrainResult>> Execute() {
     RB_RETURN_IF_ERROR(Prepare());
@@ -61,8 +49,8 @@ class Run {
   absl::Status StartSlots();
   absl::Status FillSlots();
   absl::Status RunRound();
-  absl::Status FinishEpoch(int slot, EpochReport* report);
-  absl::Status Validate(int index, EpochReport* report);
+  void FinishEpoch(int slot, EpochReport* report);
+  absl::Status Collect(int slot);
   void Fail(int index, EpochReport* report);
   absl::Status StopModel(int index);
   absl::Status WriteFiles(int index);
@@ -77,7 +65,7 @@ class Run {
   const TrainOptions& options_;
   const Dataset& dataset_;
   const Split& split_;
-  Backend<float>& backend_;
+  Machine& machine_;
   TrainObserver& observer_;
 
   std::vector<TrainJob> jobs_;
@@ -135,11 +123,11 @@ absl::Status Run::StartSlots() {
     if (state(index).schedule.stopped) RB_RETURN_IF_ERROR(StopModel(index));
   }
   if (waiting_.empty()) return absl::OkStatus();
-  int64_t max_rows = 0;
-  for (const int index : waiting_) max_rows = std::max(max_rows, static_cast<int64_t>(jobs_[index].train_rows.size()));
+  std::vector<const TrainJob*> jobs;
+  for (const int index : waiting_) jobs.push_back(&jobs_[index]);
   int slots = static_cast<int>(waiting_.size());
   if (options_.models_at_once > 0) slots = std::min(slots, options_.models_at_once);
-  RB_ASSIGN_OR_RETURN(lockstep_, Lockstep::Create(options_.config, dataset_, slots, max_rows, backend_));
+  RB_ASSIGN_OR_RETURN(lockstep_, Lockstep::Create(options_.config, dataset_, slots, jobs, machine_));
   job_of_slot_.assign(static_cast<size_t>(slots), -1);
   return FillSlots();
 }
@@ -162,7 +150,7 @@ absl::Status Run::RunRound() {
   trained_before_ += lockstep_->SequencesInEpoch();
   std::vector<EpochReport> reports;
   for (int slot = 0; slot < lockstep_->slots(); ++slot) {
-    if (job_of_slot_[slot] >= 0) RB_RETURN_IF_ERROR(FinishEpoch(slot, &reports.emplace_back()));
+    if (job_of_slot_[slot] >= 0) FinishEpoch(slot, &reports.emplace_back());
   }
   const double seconds = Seconds(Clock::now() - start);
   size_t next = 0;
@@ -173,8 +161,9 @@ absl::Status Run::RunRound() {
     report.seconds = seconds;
     state(index).history.push_back(report);
     if (report.stopped) {
+      RB_RETURN_IF_ERROR(Collect(slot));
       RB_RETURN_IF_ERROR(StopModel(index));
-      lockstep_->Release(slot);
+      RB_RETURN_IF_ERROR(lockstep_->Release(slot));
       job_of_slot_[slot] = -1;
       --running_;
     }
@@ -183,7 +172,7 @@ absl::Status Run::RunRound() {
   return absl::OkStatus();
 }
 
-absl::Status Run::FinishEpoch(int slot, EpochReport* report) {
+void Run::FinishEpoch(int slot, EpochReport* report) {
   const int index = job_of_slot_[slot];
   TrainState& s = state(index);
   const Lockstep::EpochResult result = lockstep_->Result(slot);
@@ -191,48 +180,27 @@ absl::Status Run::FinishEpoch(int slot, EpochReport* report) {
   report->epoch = s.schedule.epoch + 1;
   report->train_loss = result.loss;
   report->learning_rate = s.schedule.learning_rate;
+  report->valid_loss = result.validation.loss;
+  report->valid_metric = result.validation.metric;
+  report->best = result.saved;
+  report->stopped = result.schedule.stopped;
   s.step = result.step;
-  if (!std::isfinite(result.loss)) {
-    Fail(index, report);
-    return absl::OkStatus();
-  }
-  RB_RETURN_IF_ERROR(lockstep_->DownloadParameters(slot, &s.parameters));
-  RB_RETURN_IF_ERROR(Validate(index, report));
-  const ScheduleStep next = AdvanceSchedule(options_.config.schedule, s.schedule, report->valid_metric);
-  s.schedule = next.state;
-  if (next.save) s.best = s.parameters;
-  report->best = next.save;
-  report->stopped = s.schedule.stopped;
-  lockstep_->Advance(slot, s.schedule);
-  return absl::OkStatus();
+  s.schedule = result.schedule;
+  if (!std::isfinite(result.loss)) Fail(index, report);
 }
 
-// The metric of the epoch's parameters, by the same path that evaluates the saved model.
-absl::Status Run::Validate(int index, EpochReport* report) {
-  TrainJob& job = jobs_[index];
-  ModelFile model;
-  model.config = options_.config;
-  model.parameters.swap(state(index).parameters);
-  const auto predictor = Predictor::Create(model, options_.config.precision, backend_);
-  state(index).parameters.swap(model.parameters);
-  if (!predictor.ok()) return predictor.status();
-  RB_ASSIGN_OR_RETURN(const std::vector<float> f, predictor->Predict(dataset_.sequences, job.valid_rows));
-  const std::vector<float>& y = job.valid_targets;
-  const int64_t n = static_cast<int64_t>(y.size());
-  const bool labels = options_.config.shape.classification;
-  report->valid_metric = labels ? cpu::AreaUnderRoc(f.data(), y.data(), n) : cpu::Pearson(f.data(), y.data(), n);
-  report->valid_loss = labels ? MeanCrossEntropy(f, y) : cpu::MeanSquaredError(f.data(), y.data(), n);
-  return absl::OkStatus();
+// The model's values from the machine into its state.
+absl::Status Run::Collect(int slot) {
+  TrainState& s = state(job_of_slot_[slot]);
+  if (s.schedule.best_epoch > 0) RB_RETURN_IF_ERROR(lockstep_->DownloadBest(slot, &s.best));
+  RB_RETURN_IF_ERROR(lockstep_->DownloadParameters(slot, &s.parameters));
+  return lockstep_->DownloadMoments(slot, &s.adam_m, &s.adam_v);
 }
 
 // A loss that is not finite ends the model: its parameters are of no use any more, those of its best epoch are.
 void Run::Fail(int index, EpochReport* report) {
   TrainState& s = state(index);
   s.failure = absl::StrCat("the training loss was not finite in epoch ", report->epoch);
-  ++s.schedule.epoch;
-  s.schedule.stopped = true;
-  report->valid_loss = report->valid_metric = std::numeric_limits<double>::quiet_NaN();
-  report->stopped = true;
   observer_.OnMessage(
       absl::StrCat(report->experiment, ": ", s.failure, "; the model stops",
                    s.schedule.best_epoch > 0 ? " with the parameters of its best epoch" : " without a usable epoch"));
@@ -286,8 +254,7 @@ bool Run::Tick(int64_t done) {
 absl::Status Run::SaveCheckpoint() {
   for (int slot = 0; slot < lockstep_->slots(); ++slot) {
     if (job_of_slot_[slot] < 0) continue;
-    TrainState& s = state(job_of_slot_[slot]);
-    RB_RETURN_IF_ERROR(lockstep_->DownloadMoments(slot, &s.adam_m, &s.adam_v));
+    RB_RETURN_IF_ERROR(Collect(slot));
     RB_RETURN_IF_ERROR(WriteFiles(job_of_slot_[slot]));
   }
   return WriteCheckpoint(checkpoint_, CheckpointPath(options_.output));
@@ -329,9 +296,9 @@ absl::StatusOr<std::vector<TrainResult>> Run::Results() const {
 }  // namespace
 
 absl::StatusOr<std::vector<TrainResult>> Train(const TrainOptions& options, const Dataset& dataset, const Split& split,
-                                               Backend<float>& backend, TrainObserver* observer) {
+                                               Machine& machine, TrainObserver* observer) {
   TrainObserver silent;
-  return Run(options, dataset, split, backend, observer == nullptr ? silent : *observer).Execute();
+  return Run(options, dataset, split, machine, observer == nullptr ? silent : *observer).Execute();
 }
 
 }  // namespace rb

@@ -9,10 +9,10 @@
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
 #include "data/split.h"
-#include "engine/backend.h"
+#include "engine/machine.h"
+#include "kernels/schedule.h"
 #include "model/config.h"
 #include "model/model_file.h"
-#include "model/schedule.h"
 
 namespace rb {
 
@@ -72,7 +72,7 @@ struct TrainResult {
 
 // Trains on split.train and validates on split.valid; split.test is not looked at beyond the log transform's minimum.
 //
-// Bits: a model's files are a function of its settings, its experiment's name and data, the backend and its precision;
+// Bits: a model's files are a function of its settings, its experiment's name and data, the machine and its precision;
 // never of other models, threads, interruptions or time. Random keys: DeriveKey(seed, purpose, StableId(experiment,
 // replicate)); an epoch's order has DeriveKey(DeriveKey(seed, kEpochOrder, id), kEpochOrder, epochs finished before
 // it).
@@ -81,7 +81,7 @@ struct TrainResult {
 // per experiment, in order. An experiment without enough data, an unknown one, a checkpoint of other settings or data:
 // a Status that says so, before anything is written. A resumed run that had finished returns its results again.
 absl::StatusOr<std::vector<TrainResult>> Train(const TrainOptions& options, const Dataset& dataset, const Split& split,
-                                               Backend<float>& backend, TrainObserver* observer);
+                                               Machine& machine, TrainObserver* observer);
 
 }  // namespace rb
 

@@ -18,7 +18,7 @@ for room in "${rooms[@]}"; do
       echo "$file:$line: $room may not include from $target ($text)"
       bad=$((bad + 1))
     fi
-  done < <(grep -rnE '^#include "(kernels|engine|data|model|gia|apps|tests|bench)/' "$room" --include='*.h' --include='*.cc' --include='*.cu')
+  done < <(grep -rnE '^#include "(kernels|engine|data|model|gia|apps|tests|bench)/' "$room" --include='*.h' --include='*.cc' --include='*.cu' --include='*.cuh')
 done
 echo "include order: $checked includes checked, $bad wrong"
 [ "$checked" -gt 0 ] && [ "$bad" -eq 0 ]

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend.h"
 #include "engine/thread_pool.h"
 #include "gia/null_profile.h"
 #include "kernels/packed_bases.h"

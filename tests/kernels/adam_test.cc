@@ -15,17 +15,16 @@
 namespace rb::test {
 namespace {
 
-// Tensors whose sizes are no multiple of a vector, one longer than a task's run, with one, eight and three chunks.
 struct AdamCase {
-  std::vector<GradientSegment> segments;
+  DeviceVector<GradientSegment> segments;
   int64_t parameters = 0, gradients = 0;
   int steps = 1;
 };
-AdamCase Segments(int steps) {
+// (size, chunks) of every tensor.
+AdamCase SegmentsOf(const std::vector<std::pair<int64_t, int>>& tensors, int steps) {
   AdamCase out;
   out.steps = steps;
-  for (const auto& [size, chunks] :
-       {std::pair<int64_t, int>{257, 8}, {32, 1}, {20001, 3}, {1, 8}, {8192, 2}, {97, 1}}) {
+  for (const auto& [size, chunks] : tensors) {
     const int64_t padded = (size + 31) / 32 * 32;  // storage is in units of 128 bytes
     out.segments.push_back({out.parameters, size, out.gradients, padded + 32, chunks});
     out.parameters += padded;
@@ -33,6 +32,8 @@ AdamCase Segments(int steps) {
   }
   return out;
 }
+// Tensors whose sizes are no multiple of a vector, one longer than a task's run, with one, eight and three chunks.
+AdamCase Segments(int steps) { return SegmentsOf({{257, 8}, {32, 1}, {20001, 3}, {1, 8}, {8192, 2}, {97, 1}}, steps); }
 
 template <class T>
 class AdamSteps {
@@ -53,7 +54,7 @@ class AdamSteps {
       std::fill(v_[slot].begin(), v_[slot].end(), T(0));
     }
   }
-  void Run(Parallel& parallel) {
+  void Run(const TestMachine& machine) {
     for (int step = 0; step < shape_.steps; ++step) {
       for (int slot = 0; slot < models_.slots(); ++slot) models_.state(slot).adam_alpha = Alpha(step);
       AdamArgs<T> args;
@@ -63,7 +64,7 @@ class AdamSteps {
       args.beta1 = beta1_, args.beta2 = beta2_, args.epsilon = epsilon_;
       args.gradients = gradients_[step];
       args.parameters = p_, args.m = m_, args.v = v_;
-      cpu::Adam(args, parallel);
+      RB_RUN(machine, Adam, args);
     }
   }
   std::vector<Output> outputs() const {
@@ -177,6 +178,35 @@ TEST(Adam, EveryVectorTarget) {
     CheckAll(ThreeModels(), 4, Fill::kRandom);
     CheckAll(ThreeModels(), 1, Fill::kInteger);
   });
+}
+
+TEST(AdamOnDevice, FollowsTheRecurrence) {
+  for (const TestMachine& machine : EmulatedMachines()) {
+    for (const ModelSet& models : {OneModel(5), ThreeModels(), IdleModel()}) {
+      AdamSteps<float> steps(models, Segments(3), Fill::kRandom), exact(models, Segments(1), Fill::kInteger);
+      RunAndCheck(steps, machine);
+      RunAndCheck(exact, machine);
+    }
+  }
+}
+
+TEST(AdamOnDevice, TinyTensors) {
+  AdamSteps<float> steps(IdleModel(), SegmentsOf({{5, 2}, {33, 11}}, 1), Fill::kRandom);
+  RunAndCheck(steps, TestMachine::Emulated());
+}
+
+// More tensors than a warp has lanes, and more chunks than are loaded at once.
+TEST(AdamOnDevice, ManyTensors) {
+  std::vector<std::pair<int64_t, int>> tensors(70, {3, 1});
+  tensors[40] = {3000, 11};
+  for (const TestMachine& machine : EmulatedMachines()) {
+    AdamSteps<float> steps(OneModel(3), SegmentsOf(tensors, 1), Fill::kRandom);
+    RunAndCheck(steps, machine);
+  }
+}
+
+TEST(AdamOnDevice, SameBitsInAnyCompany) {
+  ExpectSameOnDevice<AdamSteps<float>>(ThreeModels(), Precision::kFp32, Segments(2), Fill::kRandom);
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tests/support/operator_bed.h"
+#include "tests/support/operator_inputs.h"
 #include "tests/support/oracle.h"
 #include "tests/support/tolerance.h"
 
@@ -20,6 +21,7 @@ using oracle::Values;
 struct NormCase {
   int channels = 32, positions = 41;
   bool running = true;
+  float rate = 0.2f;
 };
 
 // Rows of a chunk times positions.
@@ -47,7 +49,7 @@ class Finalize {
     running_mean_.CopyFrom(old_mean_);
     running_variance_.CopyFrom(old_variance_);
   }
-  void Run(Parallel& parallel) {
+  void Run(const TestMachine& machine) {
     BatchNormFinalizeArgs<T> args;
     args.models = models_.models();
     args.channels = shape_.channels, args.positions = shape_.positions;
@@ -55,7 +57,7 @@ class Finalize {
     args.moments = moments_;
     args.mean = mean_, args.rstd = rstd_;
     args.running_mean = running_mean_, args.running_variance = running_variance_;
-    cpu::BatchNormFinalize(args, parallel);
+    RB_RUN(machine, BatchNormFinalize, args);
   }
   std::vector<Output> outputs() const {
     std::vector<Output> out = {OutputOf("mean", mean_, models_, 0, shape_.channels),
@@ -144,8 +146,9 @@ class GradFinalize {
     dgamma_ = Tensor<T>(models_.slots(), shape_.channels);
     dbeta_ = Tensor<T>(models_.slots(), shape_.channels);
   }
-  void Run(Parallel& parallel) {
-    cpu::BatchNormGradFinalize<T>({models_.models(), shape_.channels, chunk_sums_, sums_, dgamma_, dbeta_}, parallel);
+  void Run(const TestMachine& machine) {
+    const BatchNormGradFinalizeArgs<T> args = {models_.models(), shape_.channels, chunk_sums_, sums_, dgamma_, dbeta_};
+    RB_RUN(machine, BatchNormGradFinalize, args);
   }
   std::vector<Output> outputs() const {
     return {OutputOf("sums", sums_, models_, 0, 2 * shape_.channels),
@@ -170,6 +173,49 @@ class GradFinalize {
   NormCase shape_;
   Fill fill_;
   Tensor<T> chunk_sums_, sums_, dgamma_, dbeta_;
+};
+
+// The prologue by itself, its input and output stored as A.
+template <class T, class A = T>
+class Apply {
+ public:
+  Apply(const ModelSet& models, const NormCase& shape, Fill fill) : models_(models), shape_(shape), fill_(fill) {
+    x_ = DrawnValues<A>(models, models.batch() * size(), 1, fill);
+    prologue_ = {models, shape.channels, shape.positions, fill == Fill::kInteger ? 0.5f : shape.rate, 3, 20, fill};
+  }
+  const ModelSet& models() const { return models_; }
+  void Prepare() {
+    a_ = Tensor<A>(models_.slots(), models_.batch() * size());
+    prologue_.mask = Tensor<uint32_t>(models_.slots(), models_.batch() * size() / 32);
+  }
+  void Run(const TestMachine& machine) {
+    BatchNormApplyArgs<T, A> args;
+    args.models = models_.models();
+    args.channels = shape_.channels, args.positions = shape_.positions;
+    args.x = x_;
+    args.prologue = prologue_.view();
+    args.a = a_;
+    RB_RUN(machine, BatchNormApply, args);
+  }
+  std::vector<Output> outputs() const {
+    return {OutputOf("a", a_, models_, size(), 0), OutputOf("mask", prologue_.mask, models_, size() / 32, 0)};
+  }
+  void Check(int slot) {
+    const Values x = RowsOf(x_, slot, models_.rows(slot) * size());
+    const oracle::Activation want = prologue_.Activate(x, models_.state(slot), slot);
+    oracle::ExpectMask<T>(
+        prologue_.mask[slot], want, kActivationDepth, fill_, [](size_t) { return true; }, "mask");
+    const double roundoff = std::is_same_v<A, BFloat16> ? kBf16Roundoff : 0;
+    oracle::ExpectField(a_[slot], want.a, kActivationDepth + 1, fill_, "a", 1, roundoff);
+  }
+
+ private:
+  int64_t size() const { return int64_t{shape_.positions} * shape_.channels; }
+  ModelSet models_;
+  NormCase shape_;
+  Fill fill_;
+  Tensor<A> x_, a_;
+  PrologueInputs<T> prologue_;
 };
 
 template <template <class> class Case>
@@ -199,12 +245,64 @@ TEST(BatchNorm, EqualsPlainLoops) { CheckEverything(); }
 
 TEST(BatchNorm, EveryVectorTarget) { ForEachTarget(CheckEverything); }
 
+TEST(BatchNormApply, EqualsPlainLoops) {
+  TestParallel parallel;
+  for (const Fill fill : {Fill::kInteger, Fill::kRandom}) {
+    Apply<float> in_float(ThreeModels(), {96, 41}, fill);
+    RunAndCheck(in_float, parallel);
+    Apply<double> in_double(IdleModel(), {32, 16}, fill);
+    RunAndCheck(in_double, parallel);
+  }
+}
+
 TEST(BatchNorm, SameBitsInAnyCompany) {
   for (const ModelSet& models : {ThreeModels(), IdleModel()}) {
     ExpectSameInAnyCompany<Finalize<float>>(models, NormCase{96}, Fill::kRandom);
     ExpectSameInAnyCompany<Finalize<double>>(models, NormCase{96}, Fill::kRandom);
     ExpectSameInAnyCompany<GradFinalize<float>>(models, NormCase{96}, Fill::kRandom);
   }
+}
+
+template <class Case>
+void CheckOn(const TestMachine& machine, const ModelSet& models, const NormCase& shape) {
+  SCOPED_TRACE(testing::Message() << machine.name() << ": C" << shape.channels << " L" << shape.positions);
+  for (const Fill fill : {Fill::kInteger, Fill::kRandom}) {
+    SCOPED_TRACE(fill == Fill::kInteger ? "integers" : "random");
+    Case c(models, shape, fill);
+    RunAndCheck(c, machine);
+  }
+}
+
+TEST(BatchNormOnDevice, TinyEqualsPlainLoops) {
+  for (const TestMachine& machine : EmulatedMachines()) {
+    for (const int channels : {32, 96, 160}) {
+      CheckOn<GradFinalize<float>>(machine, ThreeModels(), {channels});
+      CheckOn<GradFinalize<float>>(machine, IdleModel(), {channels});
+      for (const int rows : {1, 2, 8, 64}) CheckOn<Finalize<float>>(machine, OneModel(rows), {channels, 16});
+    }
+    for (const ModelSet& models : {ThreeModels(), IdleModel(), OneModel(7), OneModel(100)}) {
+      Finalize<float> random(models, {96, 41, models.batch() != 7}, Fill::kRandom);
+      RunAndCheck(random, machine);
+    }
+    CheckOn<Apply<float>>(machine, IdleModel(), {32, 5});
+  }
+}
+
+TEST(BatchNormOnDevice, AppliesAsPlainLoops) {
+  for (const NormCase& shape : {NormCase{96, 41}, {160, 16, true, 0}, {1024, 2}, {4096, 1}}) {
+    for (const ModelSet& models : {ThreeModels(), IdleModel()}) {
+      CheckOn<Apply<float>>(TestMachine::Emulated(Precision::kFp32, 1), models, shape);
+      CheckOn<Apply<float, BFloat16>>(TestMachine::Emulated(Precision::kBf16, 2), models, shape);
+    }
+  }
+}
+
+TEST(BatchNormOnDevice, SameBitsInAnyCompany) {
+  const NormCase shape = {96, 7};
+  ExpectSameOnDevice<Finalize<float>>(ThreeModels(), Precision::kFp32, shape, Fill::kRandom);
+  ExpectSameOnDevice<GradFinalize<float>>(ThreeModels(), Precision::kFp32, shape, Fill::kRandom);
+  ExpectSameOnDevice<Apply<float>>(ThreeModels(), Precision::kFp32, shape, Fill::kRandom);
+  ExpectSameOnDevice<Apply<float, BFloat16>>(ThreeModels(), Precision::kBf16, shape, Fill::kRandom);
 }
 
 // The formula dy = gamma*rstd*(dz - mean(dz) - xhat*mean(dz*xhat)) against central differences of the whole batch norm,

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "tests/support/operator_bed.h"
@@ -37,9 +39,14 @@ class Forward {
     z_ = Tensor<T>(models_.slots(), int64_t{models_.batch()} * shape_.out);
     if (shape_.norm) moments_ = Tensor<T>(models_.slots(), kBatchChunks * 2 * shape_.out);
   }
-  void Run(Parallel& parallel) {
-    cpu::DenseForward<T>({models_.models(), shape_.in, shape_.out, models_.batch(), x_, w_, packed_, z_, moments_},
-                         parallel);
+  DenseForwardArgs<T> args() const {
+    return {models_.models(), shape_.in, shape_.out, models_.batch(), x_, w_, packed_, z_, moments_};
+  }
+  std::span<const T> moments(int slot) const { return moments_[slot]; }
+  void Run(const TestMachine& machine) {
+    const DenseForwardArgs<T> args = this->args();
+    RB_RUN(machine, DenseForward, args);
+    precision_ = machine.precision();
   }
   std::vector<Output> outputs() const {
     std::vector<Output> out = {OutputOf("z", z_, models_, shape_.out, 0),
@@ -51,16 +58,20 @@ class Forward {
     const int rows = models_.rows(slot);
     const Field x(RowsOf(x_, slot, int64_t{rows} * shape_.in));
     const Field z = oracle::Conv(shape_.oracle(), x, oracle::Doubles(w_[slot]), rows);
-    oracle::ExpectField(z_[slot], z, shape_.in + 1, fill_, "z");
+    oracle::ExpectField(z_[slot], z, ProductDepth(precision_, shape_.in + 1), fill_, "z", 1, roundoff());
     if (!moments_) return;
     oracle::ExpectMoments(moments_[slot], RowsOf(z_, slot, static_cast<int64_t>(z.size())), rows, 1, shape_.out, rows,
                           "moments");
   }
 
  private:
+  // Of two operands; rounded inputs stay as they are.
+  double roundoff() const { return fill_ == Fill::kRandom ? 2.01 * OperandRoundoff(precision_) : 0; }
+
   ModelSet models_;
   DenseCase shape_;
   Fill fill_;
+  Precision precision_ = Precision::kFp32;
   Tensor<T> x_, w_, packed_, z_, moments_;
 };
 
@@ -83,7 +94,7 @@ class Backward {
     if (shape_.dx) dx_ = Tensor<T>(models_.slots(), x_.count());
     if (shape_.dw) dw_ = Tensor<T>(models_.slots(), w_.count());
   }
-  void Run(Parallel& parallel) {
+  void Run(const TestMachine& machine) {
     DenseBackwardArgs<T> args;
     args.models = models_.models();
     args.in = shape_.in, args.out = shape_.out, args.batch = models_.batch();
@@ -91,7 +102,8 @@ class Backward {
     if (norm_) args.norm = norm_.grad();
     args.x = x_, args.w = w_, args.packed = packed_;
     args.dx = dx_, args.dw = dw_;
-    cpu::DenseBackward(args, parallel);
+    RB_RUN(machine, DenseBackward, args);
+    precision_ = machine.precision();
   }
   std::vector<Output> outputs() const {
     std::vector<Output> out = {OutputOf("dh", dh_, models_, norm_ ? shape_.out : 0, 0),
@@ -110,19 +122,28 @@ class Backward {
     }
     if (dx_) {
       const Field dx = oracle::ConvDataGrad(shape_.oracle(), dy, oracle::Doubles(w_[slot]), rows);
-      oracle::ExpectField(dx_[slot], dx, kNormGradDepth + shape_.out + 1, fill_, "dx");
+      const double depth = kNormGradDepth + ProductDepth(precision_, shape_.out + 1);
+      oracle::ExpectField(dx_[slot], dx, depth, fill_, "dx", 1, roundoff());
     }
     if (dw_) {
       const Field x(RowsOf(x_, slot, int64_t{rows} * shape_.in));
       const Field dw = oracle::ConvWeightGrad(shape_.oracle(), x, dy, 0, rows);
-      oracle::ExpectField(dw_[slot], dw, kNormGradDepth + rows + 1, fill_, "dw");
+      const double depth = kNormGradDepth + ProductDepth(precision_, rows + 1);
+      oracle::ExpectField(dw_[slot], dw, depth, fill_, "dw", 1, roundoff());
     }
   }
 
  private:
+  // Rounded inputs stay as they are, a gradient through the batch norm does not.
+  double roundoff() const {
+    const int rounded = fill_ == Fill::kRandom ? 2 : norm_ ? 1 : 0;
+    return 1.01 * rounded * OperandRoundoff(precision_);
+  }
+
   ModelSet models_;
   DenseCase shape_;
   Fill fill_;
+  Precision precision_ = Precision::kFp32;
   Tensor<T> x_, w_, packed_, dh_in_, dh_, z_, dx_, dw_;
   NormInputs<T> norm_;
 };
@@ -186,6 +207,86 @@ TEST(Dense, EveryVectorTarget) {
       CheckAll<Backward>(ModelSet({40, 8, 5}, {1, 0, 2}), shape);
     }
   });
+}
+
+constexpr Precision kPrecisions[] = {Precision::kFp32, Precision::kTf32, Precision::kBf16};
+
+// Exact integers, inputs that every precision holds, and inputs that are rounded on the way.
+template <template <class> class Case>
+void CheckOn(const TestMachine& machine, const ModelSet& models, const DenseCase& shape) {
+  SCOPED_TRACE(testing::Message() << machine.name() << ": K" << shape.in << " O" << shape.out << " rows "
+                                  << models.batch());
+  for (const Fill fill : {Fill::kInteger, Fill::kRounded, Fill::kRandom}) {
+    SCOPED_TRACE(fill == Fill::kInteger ? "integers" : fill == Fill::kRounded ? "rounded" : "random");
+    Case<float> c(models, shape, fill);
+    RunAndCheck(c, machine);
+  }
+}
+
+TEST(DenseOnDevice, TinyEqualsPlainLoops) {
+  for (const Precision precision : kPrecisions) {
+    for (const TestMachine& machine : EmulatedMachines(precision)) {
+      CheckOn<Forward>(machine, IdleModel(), {32, 32});
+      CheckOn<Backward>(machine, IdleModel(), {32, 32});
+    }
+  }
+}
+
+// Tiles that are partly filled in each direction, more than one tile in each, and whole batches of the paper's shape.
+TEST(DenseOnDevice, EqualsPlainLoops) {
+  const std::pair<ModelSet, DenseCase> cases[] = {{ThreeModels(), {160, 96}},
+                                                  {ModelSet({100, 64}, {1, 0}), {384, 256}},
+                                                  {ModelSet({118, 129}, {0, 1}), {64, 160, false}},
+                                                  {OneModel(128), {32, 288}}};
+  for (const Precision precision : kPrecisions) {
+    const TestMachine machine = TestMachine::Emulated(precision, 3);
+    for (const auto& [models, shape] : cases) {
+      CheckOn<Forward>(machine, models, shape);
+      CheckOn<Backward>(machine, models, shape);
+    }
+  }
+}
+
+TEST(DenseOnDevice, PlainVariants) {
+  for (const bool norm : {false, true}) {
+    const TestMachine machine = TestMachine::Emulated();
+    CheckOn<Backward>(machine, ThreeModels(), {.norm = norm, .dw = false});
+    CheckOn<Backward>(machine, ThreeModels(), {.norm = norm, .dx = false});
+    CheckOn<Backward>(machine, ThreeModels(), {.norm = norm, .dx = false, .dw = false});
+  }
+  CheckOn<Forward>(TestMachine::Emulated(), ThreeModels(), {.norm = false});
+}
+
+// Chunks of more than 128 rows: moments in a launch of their own.
+TEST(DenseOnDevice, LargeBatch) {
+  for (const Precision precision : kPrecisions) {
+    CheckOn<Forward>(TestMachine::Emulated(precision), ModelSet({1030, 9}, {1, 0}), {32, 32});
+    CheckOn<Backward>(TestMachine::Emulated(precision), OneModel(300), {32, 32});
+  }
+}
+
+// The moments of any z, by themselves: the bits that the product leaves.
+TEST(DenseOnDevice, MomentsAlone) {
+  const ModelSet models({33, 100, 0, 5}, {2, 3, 1, 0});
+  const DenseCase shape = {64, 160};
+  Forward<float> c(models, shape, Fill::kRandom);
+  RunAndCheck(c, TestMachine::Emulated());
+  const Tensor<float> moments(models.slots(), kBatchChunks * 2 * shape.out);
+  DenseForwardArgs<float> args = c.args();
+  args.moments = moments;
+  ASSERT_FALSE(emu::DenseMoments(args, {}));
+  for (int slot = 0; slot < models.slots(); ++slot) {
+    const std::span<const float> left = c.moments(slot), right = moments[slot];
+    ExpectSameBits(left, right, "moments");
+  }
+}
+
+TEST(DenseOnDevice, SameBitsInAnyCompany) {
+  const ModelSet models({33, 100, 0, 8}, {2, 3, 1, 0});
+  for (const Precision precision : kPrecisions) {
+    ExpectSameOnDevice<Forward<float>>(models, precision, DenseCase{96, 160}, Fill::kRandom);
+    ExpectSameOnDevice<Backward<float>>(models, precision, DenseCase{96, 160}, Fill::kRandom);
+  }
 }
 
 }  // namespace

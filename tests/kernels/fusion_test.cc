@@ -52,7 +52,7 @@ void FusedEqualsUnfused() {
   Tensor<T> packed(geometry.weights(), 6), mean(kChannels, 7), rstd(kChannels, 8), gamma(kChannels, 9),
       beta(kChannels, 10);
   Tensor<uint32_t> mask(kSize / kPanel, 11), mask_apart(kSize / kPanel, 12);
-  const StepState state = {77, 0, 3, kRows, 0};
+  const StepState state = {.dropout_key = 77, .step = 3, .rows = kRows};
   const int32_t live = 0;
   const Models models = {&state, &live, 1};
   Prologue<T> prologue = {mean.view(), rstd.view(), gamma.view(), beta.view(), 0.2f, 5, mask.view()};

@@ -26,6 +26,7 @@ class GatherBatch {
     training_rows_ = Tensor<int32_t>(models.slots(), kSequences);
     targets_ = Drawn<float>(models, kSequences, 2, [](Draws& draws) { return draws.Uniform(-3, 3); });
     for (int slot = 0; slot < models.slots(); ++slot) {
+      models_.state(slot).first = shape.first;
       num_rows_.push_back(150 + 37 * models.id(slot));
       Draws draws(models.id(slot), 3);  // increasing sequences with gaps, as a list of those that have a target
       int sequence = draws.Integer(0, 1);
@@ -39,10 +40,10 @@ class GatherBatch {
     rows_ = Tensor<int32_t>(models_.slots(), models_.batch());
     batch_targets_ = Tensor<T>(models_.slots(), models_.batch());
   }
-  void Run(Parallel& parallel) {
-    cpu::Gather<T>({models_.models(), shape_.first, training_rows_, num_rows_.data(), target_of_slot_.data(), rows_,
-                    batch_targets_},
-                   parallel);
+  void Run(const TestMachine& machine) {
+    const GatherArgs<T> args = {models_.models(),       training_rows_, num_rows_.data(),
+                                target_of_slot_.data(), rows_,          batch_targets_};
+    RB_RUN(machine, Gather, args);
   }
   std::vector<Output> outputs() const {
     return {OutputOf("rows", rows_, models_, 1, 0), OutputOf("batch_targets", batch_targets_, models_, 1, 0)};
@@ -62,10 +63,10 @@ class GatherBatch {
  private:
   ModelSet models_;
   GatherCase shape_;
-  std::vector<int32_t> num_rows_;
+  DeviceVector<int32_t> num_rows_;
   Tensor<int32_t> training_rows_, rows_;
   Tensor<float> targets_;
-  std::vector<const float*> target_of_slot_;
+  DeviceVector<const float*> target_of_slot_;
   Tensor<T> batch_targets_;
 };
 
@@ -101,6 +102,27 @@ TEST(Gather, AnEpochVisitsEveryRowOnce) {
 TEST(Gather, SameBitsInAnyCompany) {
   ExpectSameInAnyCompany<GatherBatch<float>>(ThreeModels(), GatherCase{10}, Fill::kRandom);
   ExpectSameInAnyCompany<GatherBatch<double>>(IdleModel(), GatherCase{0}, Fill::kRandom);
+}
+
+TEST(GatherOnDevice, TinyEqualsItsDefinition) {
+  for (const TestMachine& machine : EmulatedMachines()) {
+    for (const int first : {0, 50, 130}) {
+      for (const ModelSet& models : {ThreeModels(), IdleModel(), OneModel(1), OneModel(20)}) {
+        GatherBatch<float> batch(models, {first}, Fill::kRandom);
+        RunAndCheck(batch, machine);
+      }
+    }
+  }
+}
+
+// More rows than the block has threads.
+TEST(GatherOnDevice, LargeBatch) {
+  GatherBatch<float> batch(OneModel(150), {0}, Fill::kRandom);
+  RunAndCheck(batch, TestMachine::Emulated());
+}
+
+TEST(GatherOnDevice, SameBitsInAnyCompany) {
+  ExpectSameOnDevice<GatherBatch<float>>(ThreeModels(), Precision::kFp32, GatherCase{10}, Fill::kRandom);
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ class Head {
     dw_ = Tensor<T>(models_.slots(), kBatchChunks * DwStride());
     loss_ = Tensor<double>(models_.slots(), kBatchChunks);
   }
-  void Run(Parallel& parallel) {
+  void Run(const TestMachine& machine) {
     HeadArgs<T> args;
     args.models = models_.models();
     args.channels = shape_.channels, args.batch = models_.batch();
@@ -107,7 +107,7 @@ class Head {
     args.dw_chunk_stride = DwStride();
     args.loss = loss_;
     args.output_gradient = shape_.output_gradient;
-    cpu::HeadForwardBackward(args, parallel);
+    RB_RUN(machine, HeadForwardBackward, args);
   }
   std::vector<Output> outputs() const {
     return {OutputOf("out", out_, models_, 1, 0), OutputOf("dh", dh_, models_, shape_.channels, 0),
@@ -210,6 +210,50 @@ TEST(Head, SameBitsInAnyCompany) {
   for (const ModelSet& models : {ThreeModels(), IdleModel(), ModelSet({33, 100, 8}, {2, 1, 0})}) {
     ExpectSameInAnyCompany<Head<float>>(models, HeadCase{96}, Fill::kRandom);
     ExpectSameInAnyCompany<Head<double>>(models, HeadCase{96, Loss::kCrossEntropy}, Fill::kRandom);
+  }
+}
+
+// Both losses and the prediction's own gradient; one, two and many segments of channels; rows below one a chunk, more
+// than a group of them.
+void CheckOn(const TestMachine& machine, const ModelSet& models, const HeadCase& shape, Fill fill) {
+  SCOPED_TRACE(testing::Message() << machine.name() << ": C" << shape.channels << " rows " << models.batch());
+  Head<float> c(models, shape, fill);
+  RunAndCheck(c, machine);
+}
+
+TEST(HeadOnDevice, TinyEqualsPlainLoops) {
+  for (const TestMachine& machine : EmulatedMachines()) {
+    CheckOn(machine, PowersOfTwo(), {32, Loss::kSquaredError, 0.5f}, Fill::kInteger);
+    CheckOn(machine, IdleModel(), {64, Loss::kCrossEntropy, 0.2f}, Fill::kRandom);
+  }
+}
+
+TEST(HeadOnDevice, EqualsPlainLoops) {
+  for (const TestMachine& machine : EmulatedMachines()) {
+    for (const int channels : {96, 256, 288, 1056}) {
+      for (const float rate : {0.0f, 0.5f}) {
+        CheckOn(machine, PowersOfTwo(), {channels, Loss::kSquaredError, rate}, Fill::kInteger);
+      }
+      for (const Loss loss : {Loss::kSquaredError, Loss::kCrossEntropy}) {
+        for (const bool output_gradient : {false, true}) {
+          CheckOn(machine, ThreeModels(), {channels, loss, 0.2f, output_gradient}, Fill::kRandom);
+        }
+      }
+    }
+  }
+}
+
+TEST(HeadOnDevice, EveryNumberOfRows) {
+  const TestMachine machine = TestMachine::Emulated(Precision::kBf16, 4);
+  for (const int rows : {1, 7, 8, 9, 100, 128, 300}) CheckOn(machine, OneModel(rows), {}, Fill::kRandom);
+  CheckOn(machine, OneModel(64), {}, Fill::kInteger);
+  CheckOn(machine, OneModel(100), {256}, Fill::kRandom);
+}
+
+TEST(HeadOnDevice, SameBitsInAnyCompany) {
+  for (const Loss loss : {Loss::kSquaredError, Loss::kCrossEntropy}) {
+    ExpectSameOnDevice<Head<float>>(ModelSet({33, 150, 0, 8}, {2, 3, 1, 0}), Precision::kFp32, HeadCase{96, loss},
+                                    Fill::kRandom);
   }
 }
 

@@ -3,19 +3,26 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <random>
 #include <vector>
 
 #include "tests/support/comparisons.h"
+#include "tests/support/machines.h"
+#include "tests/support/operator_bed.h"
+#include "tests/support/test_parallel.h"
+#include "tests/support/tolerance.h"
 
 namespace rb {
 namespace {
 
 using test::CountComparisons;
+using test::EmulatedMachines;
 using test::ExpectEqual;
 using test::ExpectWithin;
+using test::TestMachine;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 // Both sides compute in double, sums of at most a few hundred values of order one: n * eps with a factor for the ratio.
@@ -159,6 +166,107 @@ TEST(Metrics, UndefinedIsNan) {
     ExpectNan(area(x.data(), ones.data(), 3));
     ExpectNan(area(bad.data(), mixed.data(), 3));
     ExpectNan(area(x.data(), bad_label.data(), 3));
+  }
+}
+
+// Both metrics of many models in one call: slots 1 .. count, the last first; slot 0 is not listed.
+struct PairMetricsCase {
+  PairMetricsCase(const std::vector<Values>& x, const std::vector<Values>& y) {
+    int slots = static_cast<int>(x.size()) + 1;
+    size_t most = 1;
+    for (const Values& values : x) most = std::max(most, values.size());
+    x_ = test::Tensor<float>(slots, static_cast<int64_t>(most));
+    y_ = test::Tensor<float>(slots, static_cast<int64_t>(most));
+    pearson = test::Tensor<double>(1, slots), squared_error = test::Tensor<double>(1, slots);
+    num_rows.assign(slots, 2);
+    for (int slot = 1; slot < slots; ++slot) {
+      num_rows[slot] = static_cast<int32_t>(x[slot - 1].size());
+      std::copy(x[slot - 1].begin(), x[slot - 1].end(), x_[slot].begin());
+      std::copy(y[slot - 1].begin(), y[slot - 1].end(), y_[slot].begin());
+      live.insert(live.begin(), slot);
+    }
+  }
+  void Run(const TestMachine& machine) {
+    const PairMetricsArgs<float> args = {live.data(),       static_cast<int>(live.size()), num_rows.data(), x_, y_,
+                                         pearson.view()[0], squared_error.view()[0]};
+    RB_RUN(machine, PairMetrics, args);
+    ExpectNan(pearson[0][0]);  // as poisoned
+    ExpectNan(squared_error[0][0]);
+  }
+  test::DeviceVector<int32_t> live, num_rows;
+  test::Tensor<float> x_, y_;
+  test::Tensor<double> pearson, squared_error;
+};
+
+// How far two computations of Pearson in double may lie apart: products and sums at depth n + 8, of sums of |dx dy|
+// that Cauchy bounds by sqrt(xx yy) in the numerator and both sums below; and means that are wrong by delta, which add
+// n delta^2 to each sum.
+double PearsonBound(const Values& x, const Values& y) {
+  const double n = static_cast<double>(x.size());
+  double bound = 4 * test::SumBound<double>(n + 8, 1);
+  for (const Values* values : {&x, &y}) {
+    double mean = 0, mean_abs = 0, squares = 0;
+    for (const float v : *values) mean += v / n, mean_abs += std::abs(v) / n;
+    for (const float v : *values) squares += (v - mean) * (v - mean);
+    bound += n * std::pow(test::SumBound<double>(n + 2, mean_abs), 2) / squares;
+  }
+  return 2 * bound;
+}
+
+TEST(PairMetricsOnDevice, TinyEqualsTheProcessor) {
+  std::mt19937 random(3);
+  std::vector<Values> x, y;
+  for (const int n : {2, 3, 31, 32, 33, 511, 512, 513, 3000}) {
+    x.push_back(Random(random, n, 0)), y.push_back(Random(random, n, 0));
+    for (int i = 0; i < n; ++i) y.back()[i] += 0.5f * x.back()[i];
+  }
+  for (float& v : x.back()) v += 1000.0f;
+  for (const TestMachine& machine : EmulatedMachines()) {
+    PairMetricsCase metrics(x, y);
+    metrics.Run(machine);
+    for (size_t i = 0; i < x.size(); ++i) {
+      const int64_t n = static_cast<int64_t>(x[i].size());
+      const double error = cpu::MeanSquaredError(x[i].data(), y[i].data(), n);
+      ExpectWithin(metrics.pearson[0][i + 1], cpu::Pearson(x[i].data(), y[i].data(), n), PearsonBound(x[i], y[i]),
+                   "Pearson");
+      ExpectWithin(metrics.squared_error[0][i + 1], error,
+                   2 * test::SumBound<double>(static_cast<double>(n) + 4, error), "MSE");
+    }
+  }
+}
+
+// Small integers in a power of two of pairs: no sum is rounded, so both machines give the same bits.
+TEST(PairMetricsOnDevice, ExactSums) {
+  std::mt19937 random(4);
+  std::vector<Values> x, y;
+  for (const int n : {2, 64, 1024}) {
+    x.push_back(Random(random, n, 9)), y.push_back(Random(random, n, 9));
+    x.back()[0] = -1, y.back()[0] = -2;  // nothing constant
+  }
+  PairMetricsCase here(x, y), there(x, y), alone({x[1]}, {y[1]});
+  test::TestParallel parallel;
+  here.Run(parallel);
+  there.Run(TestMachine::Emulated());
+  alone.Run(TestMachine::Emulated());
+  for (int slot = 1; slot <= 3; ++slot) {
+    ExpectEqual(there.pearson[0][slot], here.pearson[0][slot]);
+    ExpectEqual(there.squared_error[0][slot], here.squared_error[0][slot]);
+  }
+  ExpectEqual(alone.pearson[0][1], there.pearson[0][2], "alone");
+}
+
+TEST(PairMetricsOnDevice, UndefinedIsNan) {
+  const Values ramp = {1, 2, 3}, constant = {0.1f, 0.1f, 0.1f}, bad = {1, kNan, 3}, one = {1}, none;
+  const std::vector<Values> x = {ramp, constant, ramp, bad, ramp, one, none, constant},
+                            y = {constant, ramp, bad, ramp, ramp, one, none, constant};
+  test::TestParallel parallel;
+  for (const TestMachine& machine : {TestMachine(parallel), TestMachine::Emulated()}) {
+    PairMetricsCase metrics(x, y);
+    metrics.Run(machine);
+    for (const int slot : {1, 2, 3, 4, 6, 7, 8}) ExpectNan(metrics.pearson[0][slot]);
+    for (const int slot : {3, 4, 7}) ExpectNan(metrics.squared_error[0][slot]);
+    ExpectEqual(metrics.pearson[0][5], 1.0);
+    for (const int slot : {5, 6, 8}) ExpectEqual(metrics.squared_error[0][slot], 0.0);
   }
 }
 

@@ -30,7 +30,7 @@ struct PoolCase {
 
 // Exact cases need powers of two: pools of 2^k positions and rates of one half.
 bool Possible(const PoolCase& c, Fill fill) {
-  return fill == Fill::kRandom || std::has_single_bit(static_cast<unsigned>(c.pool));
+  return fill != Fill::kInteger || std::has_single_bit(static_cast<unsigned>(c.pool));
 }
 float RateFor(float rate, Fill fill) { return rate > 0 && fill == Fill::kInteger ? 0.5f : rate; }
 
@@ -62,14 +62,15 @@ Pooled Pool(const PoolCase& c, Field v, const StepState& state, int rows, double
   return out;
 }
 
-template <class T>
+// y and the skip input stored as A.
+template <class T, class A = T>
 class Forward {
  public:
   Forward(const ModelSet& models, const PoolCase& shape, Fill fill) : models_(models), shape_(shape), fill_(fill) {
     before_ = RateFor(shape.rate_before, fill);
     after_ = RateFor(shape.rate_after, fill);
-    y_ = DrawnValues<T>(models, models.batch() * shape.size(), 1, fill);
-    x_ = DrawnValues<T>(models, models.batch() * shape.size(), 2, fill);
+    y_ = DrawnValues<A>(models, models.batch() * shape.size(), 1, fill);
+    x_ = DrawnValues<A>(models, models.batch() * shape.size(), 2, fill);
     norm_ = {models, shape.channels, shape.length, 20, fill};
     skip_ = {models, shape.channels, shape.length, RateFor(shape.rate_skip, fill), 0, 30, fill};
     for (int slot = 0; slot < models.slots(); ++slot) skip_.WriteMask(SkipOf(slot), slot);
@@ -82,8 +83,8 @@ class Forward {
     mask_ = Tensor<uint32_t>(models_.slots(), models_.batch() * shape_.size() / 32);
     pool_mask_ = Tensor<uint32_t>(models_.slots(), models_.batch() * shape_.pooled() / 32);
   }
-  void Run(Parallel& parallel) {
-    ResidualPoolForwardArgs<T> args;
+  void Run(const TestMachine& machine) {
+    ResidualPoolForwardArgs<T, A> args;
     args.models = models_.models();
     args.length = shape_.length, args.channels = shape_.channels, args.pool = shape_.pool, args.batch = models_.batch();
     args.y = y_;
@@ -94,7 +95,7 @@ class Forward {
     args.layer_before = 64, args.layer_after = 65;
     args.mask = mask_, args.pool_mask = pool_mask_;
     args.p = p_;
-    cpu::ResidualPoolForward(args, parallel);
+    RB_RUN(machine, ResidualPoolForward, args);
   }
   std::vector<Output> outputs() const {
     return {OutputOf("p", p_, models_, shape_.pooled(), 0), OutputOf("mask", mask_, models_, shape_.size() / 32, 0),
@@ -125,19 +126,20 @@ class Forward {
   PoolCase shape_;
   Fill fill_;
   float before_, after_;
-  Tensor<T> y_, x_, p_;
+  Tensor<A> y_, x_;
+  Tensor<T> p_;
   Tensor<uint32_t> mask_, pool_mask_;
   NormInputs<T> norm_;
   PrologueInputs<T> skip_;
 };
 
-template <class T>
+template <class T, class A = T>
 class Backward {
  public:
   Backward(const ModelSet& models, const PoolCase& shape, Fill fill) : models_(models), shape_(shape), fill_(fill) {
     before_ = RateFor(shape.rate_before, fill);
     after_ = RateFor(shape.rate_after, fill);
-    y_ = DrawnValues<T>(models, models.batch() * shape.size(), 1, fill);
+    y_ = DrawnValues<A>(models, models.batch() * shape.size(), 1, fill);
     norm_ = {models, shape.channels, shape.length, 20, fill};
     incoming_ = {models, shape.length, shape.channels, shape.pool, 2, fill};
     pool_mask_ = Drawn<uint32_t>(models, models.batch() * shape.pooled() / 32, 4,
@@ -149,8 +151,8 @@ class Backward {
     dp_.CopyFrom(incoming_.dp);
     sums_ = Tensor<T>(models_.slots(), kBatchChunks * 2 * shape_.channels);
   }
-  void Run(Parallel& parallel) {
-    ResidualPoolBackwardArgs<T> args;
+  void Run(const TestMachine& machine) {
+    ResidualPoolBackwardArgs<T, A> args;
     args.models = models_.models();
     args.length = shape_.length, args.channels = shape_.channels, args.pool = shape_.pool, args.batch = models_.batch();
     args.y = y_, args.mean = norm_.mean, args.rstd = norm_.rstd;
@@ -158,7 +160,7 @@ class Backward {
     args.mask = incoming_.view().mask;
     args.pool_mask = pool_mask_;
     args.dp = dp_, args.chunk_sums = sums_;
-    cpu::ResidualPoolBackward(args, parallel);
+    RB_RUN(machine, ResidualPoolBackward, args);
   }
   std::vector<Output> outputs() const {
     return {OutputOf("dp", dp_, models_, shape_.pooled(), 0), OutputOf("chunk_sums", sums_, models_, 0, sums_.count())};
@@ -190,7 +192,8 @@ class Backward {
   PoolCase shape_;
   Fill fill_;
   float before_, after_;
-  Tensor<T> y_, dp_, sums_;
+  Tensor<A> y_;
+  Tensor<T> dp_, sums_;
   Tensor<uint32_t> pool_mask_;
   NormInputs<T> norm_;
   PoolGradInputs<T> incoming_;
@@ -252,6 +255,55 @@ TEST(ResidualPool, EveryVectorTarget) {
       CheckAll<Backward>(ThreeModels(), shape);
     }
   });
+}
+
+template <class Case>
+void CheckOn(const TestMachine& machine, const ModelSet& models, const PoolCase& shape) {
+  SCOPED_TRACE(testing::Message() << machine.name() << ": L" << shape.length << " C" << shape.channels << " pool "
+                                  << shape.pool);
+  for (const Fill fill : {Fill::kInteger, Fill::kRandom}) {
+    if (!Possible(shape, fill)) continue;
+    SCOPED_TRACE(fill == Fill::kInteger ? "integers" : "random");
+    Case c(models, shape, fill);
+    RunAndCheck(c, machine);
+  }
+}
+
+TEST(ResidualPoolOnDevice, TinyEqualsPlainLoops) {
+  for (const PoolCase& shape : {PoolCase{16, 32, 4, 0.5f, 0.2f, 0}, {20, 32, 11, 0.2f, 0, 0.2f}}) {
+    for (const TestMachine& machine : EmulatedMachines()) {
+      CheckOn<Forward<float>>(machine, IdleModel(), shape);
+      CheckOn<Backward<float>>(machine, IdleModel(), shape);
+    }
+    for (const TestMachine& machine : EmulatedMachines(Precision::kBf16)) {
+      CheckOn<Forward<float, BFloat16>>(machine, IdleModel(), shape);
+      CheckOn<Backward<float, BFloat16>>(machine, IdleModel(), shape);
+    }
+  }
+}
+
+TEST(ResidualPoolOnDevice, EqualsPlainLoops) {
+  std::vector<PoolCase> shapes = Shapes();
+  shapes.push_back({16, 1024, 5, 0.1f, 0.2f, 0});
+  const TestMachine machine = TestMachine::Emulated(), bf16 = TestMachine::Emulated(Precision::kBf16);
+  for (const PoolCase& shape : shapes) {
+    CheckOn<Forward<float>>(machine, ThreeModels(), shape);
+    CheckOn<Backward<float>>(machine, ThreeModels(), shape);
+    CheckOn<Forward<float, BFloat16>>(bf16, ThreeModels(), shape);
+    CheckOn<Backward<float, BFloat16>>(bf16, ThreeModels(), shape);
+  }
+  for (const int rows : {1, 8, 100}) {
+    CheckOn<Forward<float>>(machine, OneModel(rows), {});
+    CheckOn<Backward<float>>(machine, OneModel(rows), {});
+  }
+}
+
+TEST(ResidualPoolOnDevice, SameBitsInAnyCompany) {
+  const PoolCase shape = {.channels = 96, .rate_after = 0.1f};
+  ExpectSameOnDevice<Forward<float>>(ThreeModels(), Precision::kFp32, shape, Fill::kRandom);
+  ExpectSameOnDevice<Backward<float>>(ThreeModels(), Precision::kFp32, shape, Fill::kRandom);
+  ExpectSameOnDevice<Forward<float, BFloat16>>(ThreeModels(), Precision::kBf16, shape, Fill::kRandom);
+  ExpectSameOnDevice<Backward<float, BFloat16>>(ThreeModels(), Precision::kBf16, shape, Fill::kRandom);
 }
 
 // The backward formula (expanded pooled gradient, times 1/pool and the dropout scales) against central differences.

@@ -15,8 +15,8 @@
 #include <vector>
 
 #include "kernels/bf16.h"
-#include "kernels/packed_bases.h"
 #include "kernels/philox.h"
+#include "tests/kernels/scorer_case.h"
 #include "tests/support/comparisons.h"
 #include "tests/support/scorer_oracle.h"
 #include "tests/support/test_parallel.h"
@@ -29,6 +29,11 @@ using test::ExpectSameBits;
 using test::ExpectWithin;
 using test::ScorerOracle;
 using test::TestParallel;
+using test::scorer::Bed;
+using test::scorer::Case;
+using test::scorer::Cases;
+using test::scorer::Smooth;
+using test::scorer::SparseIntegers;
 
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
 
@@ -64,127 +69,17 @@ std::vector<Path> Paths() {
   return paths;
 }
 
-struct Case {
-  std::string name;
-  ScorerGeometry g;
-  int sequences = 6;
-};
-
-ScorerGeometry Geometry(int length, int structure, int filters, int hidden, int pool, std::vector<int> dilations) {
-  ScorerGeometry g;
-  g.length = length, g.structure = structure, g.filters = filters, g.hidden = hidden, g.pool = pool;
-  g.residual_layers = static_cast<int>(dilations.size());
-  std::copy(dilations.begin(), dilations.end(), g.dilations);
-  return g;
+std::vector<float> Score(const Bed& bed, const cpu::CpuScorer& scorer, Parallel& parallel, const int32_t* rows,
+                         int64_t count) {
+  std::vector<float> out(count, kNan);
+  scorer.Score(bed.words.data(), bed.g.structure > 0 ? bed.tracks.data() : nullptr, rows, count, out.data(), parallel);
+  return out;
 }
-
-// pool: 10 as in the paper, or a power of two where sums must stay exact.
-std::vector<Case> Cases(int pool) {
-  std::vector<Case> cases = {
-      {"paper", Geometry(41, 0, 96, 256, pool, {1, 2, 4}), 29},
-      {"published", Geometry(41, 0, 96, 256, pool, {1, 2, 4, 8}), 15},
-      {"paper, two tracks", Geometry(41, 2, 96, 256, pool, {1, 2, 4})},
-      {"paper, five tracks", Geometry(41, 5, 96, 256, pool, {1, 2, 4})},
-      {"short, padding beyond the sequence", Geometry(16, 0, 32, 32, pool, {1, 2, 4, 8, 16})},
-      {"64 positions, 64 filters", Geometry(64, 5, 64, 64, pool, {2, 8, 4})},
-      {"100 positions, 128 filters", Geometry(100, 2, 128, 64, pool, {3, 1}), 3},
-      {"longest", Geometry(512, 0, 32, 32, pool, {1, 2, 4, 8}), 2},
-      {"longest, 96 filters", Geometry(512, 5, 96, 32, pool, {4}), 2},
-      {"eight layers", Geometry(41, 0, 32, 32, pool, {1, 1, 2, 2, 4, 4, 8, 8})},
-  };
-  Case wide = {"widths 5 and 7", Geometry(50, 2, 64, 64, pool, {1, 3, 2})};
-  wide.g.first_width = 7, wide.g.width = 5;
-  Case narrow = {"widths 1", Geometry(33, 0, 160, 96, pool, {1, 2})};
-  narrow.g.first_width = 1, narrow.g.width = 1;
-  cases.push_back(wide);
-  cases.push_back(narrow);
-  return cases;
-}
-
-// Owns a network's weights and some sequences.
-struct Bed {
-  // fill(random, fan-in of the layer or 0 for a bias, is it the dense layer or the head) -> a weight.
-  template <class Fill>
-  Bed(const Case& c, const Fill& fill) : g(c.g), n(c.sequences), random(41) {
-    const auto take = [&](size_t count, int fan_in, bool top = false) {
-      std::vector<float>& v = arrays.emplace_back(count);
-      for (float& x : v) x = fill(random, fan_in, top);
-      return v.data();
-    };
-    const size_t filters = g.filters;
-    w.embed = take(g.first_width * (4 + g.structure) * filters, g.first_width);
-    w.embed_bias = take(filters, 0);
-    for (int i = 0; i < g.residual_layers; ++i) {
-      w.conv[i] = take(g.width * filters * filters, g.width * g.filters);
-      w.conv_bias[i] = take(filters, 0);
-    }
-    w.dense = take(g.pools() * filters * g.hidden, g.pools() * g.filters, true);
-    w.dense_bias = take(g.hidden, 0);
-    w.head = take(g.hidden + 1, g.hidden, true);
-    MakeSequences();
-  }
-
-  // Every third sequence has unknown bases throughout, every third is padded at both ends.
-  void MakeSequences() {
-    codes.resize(size_t(n) * g.length);
-    words.resize(size_t(n) * PackedWords(g.length));
-    for (int i = 0; i < n; ++i) {
-      uint8_t* code = &codes[size_t(i) * g.length];
-      for (int p = 0; p < g.length; ++p) {
-        const bool unknown = (i % 3 == 1 && random.Below(8) == 0) || (i % 3 == 2 && (p < 2 || p + 3 >= g.length));
-        const uint32_t base = random.Below(4);
-        code[p] = unknown ? kUnknownBase : static_cast<uint8_t>(base);
-      }
-      PackBases(code, g.length, &words[size_t(i) * PackedWords(g.length)]);
-    }
-    tracks.resize(size_t(n) * g.length * g.structure);
-    for (float& t : tracks) t = static_cast<float>(random.Below(3));
-  }
-
-  std::vector<float> Score(const cpu::CpuScorer& scorer, Parallel& parallel, const int32_t* rows, int64_t count) const {
-    std::vector<float> out(count, kNan);
-    scorer.Score(words.data(), g.structure > 0 ? tracks.data() : nullptr, rows, count, out.data(), parallel);
-    return out;
-  }
-  std::vector<float> ScoreAll(const Path& path) const {
-    const OnlyTarget only(path.target);
-    const cpu::CpuScorer scorer(g, w, path.precision);
-    TestParallel parallel;
-    return Score(scorer, parallel, nullptr, n);
-  }
-  std::vector<ScorerOracle::Prediction> Expected(ScorerOracle& oracle) const {
-    std::vector<ScorerOracle::Prediction> expected;
-    for (int i = 0; i < n; ++i) {
-      expected.push_back(
-          oracle.Score(&codes[size_t(i) * g.length], tracks.data() + size_t(i) * g.length * g.structure));
-    }
-    return expected;
-  }
-
-  ScorerGeometry g;
-  int n;
-  PhiloxStream random;
-  std::vector<std::vector<float>> arrays;
-  FoldedWeights w;
-  std::vector<uint8_t> codes;
-  std::vector<uint32_t> words;
-  std::vector<float> tracks;
-};
-
-// -1, 0 or 1, about `terms` of a sum's inputs not zero, 40 in the dense layer and the head, whose sums are not stored;
-// biases 0 or 1.
-auto SparseIntegers(double terms) {
-  return [terms](PhiloxStream& random, int fan_in, bool top) -> float {
-    if (fan_in == 0) return static_cast<float>(random.Below(2));
-    const double u = random.Uniform() * fan_in / (top ? 40 : terms);
-    return u < 0.6 ? 1.0f : u < 1 ? -1.0f : 0.0f;
-  };
-}
-
-// Uniform, of a size that keeps activations of order one from layer to layer.
-float Smooth(PhiloxStream& random, int fan_in, bool /*top*/) {
-  const double size = fan_in == 0 ? 0.1 : std::sqrt(5.0 / fan_in);
-  return static_cast<float>(size * (2 * random.Uniform() - 1));
+std::vector<float> ScoreAll(const Bed& bed, const Path& path) {
+  const OnlyTarget only(path.target);
+  const cpu::CpuScorer scorer(bed.g, bed.w, path.precision);
+  TestParallel parallel;
+  return Score(bed, scorer, parallel, nullptr, bed.n);
 }
 
 TEST(Scorer, VectorTargetIsTheOneAllowed) {
@@ -211,7 +106,7 @@ TEST(Scorer, SmallIntegersAreExact) {
           << c.name;
       for (const Path& path : Paths()) {
         if (path.bf16() != bf16) continue;
-        const std::vector<float> y = bed.ScoreAll(path);
+        const std::vector<float> y = ScoreAll(bed, path);
         ExpectSameBits(std::span<const float>(y), std::span<const float>(expected), c.name + ", " + path.name);
       }
     }
@@ -233,7 +128,7 @@ TEST(Scorer, RandomWeightsStayWithinTheirBounds) {
       const std::vector<ScorerOracle::Prediction> expected = bed.Expected(oracle);
       for (const Path& path : Paths()) {
         if (path.bf16() != bf16) continue;
-        const std::vector<float> y = bed.ScoreAll(path);
+        const std::vector<float> y = ScoreAll(bed, path);
         double worst = 0, widest = 0;
         for (int i = 0; i < bed.n; ++i) {
           const auto [value, bound] = expected[i];
@@ -260,7 +155,7 @@ TEST(Scorer, Bf16RoundsWhereItSays) {
     const Bed bed(c, Smooth);
     ScorerOracle rounded(bed.g, bed.w, ScorerOracle::Mode::kBf16Rounded),
         plain(bed.g, bed.w, ScorerOracle::Mode::kBf16);
-    const std::vector<float> y = bed.ScoreAll(Paths().back());
+    const std::vector<float> y = ScoreAll(bed, Paths().back());
     const auto same = bed.Expected(rounded), exact = bed.Expected(plain);
     std::vector<double> left, noise;
     for (int i = 0; i < bed.n; ++i) {
@@ -283,9 +178,9 @@ TEST(Scorer, PredictionDependsOnItsSequenceAlone) {
       const cpu::CpuScorer scorer(bed.g, bed.w, path.precision);
       TestParallel one, three(3), reverse(2, true);
       const std::string what = c.name + ", " + path.name;
-      const std::vector<float> all = bed.Score(scorer, one, nullptr, bed.n);
+      const std::vector<float> all = Score(bed, scorer, one, nullptr, bed.n);
       for (Parallel* parallel : {static_cast<Parallel*>(&three), static_cast<Parallel*>(&reverse)}) {
-        const std::vector<float> y = bed.Score(scorer, *parallel, nullptr, bed.n);
+        const std::vector<float> y = Score(bed, scorer, *parallel, nullptr, bed.n);
         ExpectSameBits(std::span<const float>(y), std::span<const float>(all), what + ", threads");
       }
       for (const int count : {0, 1, 13, 14, 15, 29}) {
@@ -294,7 +189,7 @@ TEST(Scorer, PredictionDependsOnItsSequenceAlone) {
         for (int i = 0; i < count; ++i) rows[i] = (5 + i * 17) % bed.n;
         std::vector<float> expected(count);
         for (int i = 0; i < count; ++i) expected[i] = all[rows[i]];
-        const std::vector<float> y = bed.Score(scorer, one, rows.data(), count);
+        const std::vector<float> y = Score(bed, scorer, one, rows.data(), count);
         ExpectSameBits(std::span<const float>(y), std::span<const float>(expected), what + ", rows");
       }
     }
@@ -312,7 +207,7 @@ TEST(Scorer, WritesOnlyItsOutputsAndMoves) {
   scorer.Score(bed.words.data(), nullptr, nullptr, bed.n, out.data() + 1, parallel);
   ExpectEqual(std::bit_cast<uint32_t>(out.front()), std::bit_cast<uint32_t>(kNan), "before");
   ExpectEqual(std::bit_cast<uint32_t>(out.back()), std::bit_cast<uint32_t>(kNan), "after");
-  const std::vector<float> expected = bed.Score(scorer, parallel, nullptr, bed.n);
+  const std::vector<float> expected = Score(bed, scorer, parallel, nullptr, bed.n);
   ExpectSameBits(std::span<const float>(out).subspan(1, bed.n), std::span<const float>(expected), "offset output");
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <vector>
 
+#include "engine/backend.h"
 #include "engine/thread_pool.h"
 #include "kernels/packed_bases.h"
 #include "model/residualbind.h"
@@ -61,7 +62,7 @@ class GradientTest : public testing::TestWithParam<Case> {
       net_->rows()[0][n] = n;
       net_->targets()[0][n] = targets_[n];
     }
-    state_ = {DeriveKey(1, Purpose::kDropout, 2), 0, 41, kRows, 0};
+    state_ = {.dropout_key = DeriveKey(1, Purpose::kDropout, 2), .step = 41, .rows = kRows};
   }
 
   Models models() const { return {&state_, &live_, 1}; }

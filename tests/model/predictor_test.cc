@@ -7,9 +7,11 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <set>
 #include <string>
 #include <vector>
 
+#include "engine/backend.h"
 #include "engine/thread_pool.h"
 #include "kernels/metrics.h"
 #include "tests/model/naive_network.h"
@@ -37,24 +39,17 @@ std::vector<Shape> Shapes() {
 
 // A model whose batch norms do nothing and whose weights are the folded ones, biases as betas: naive inference of it is
 // inference of the folded network.
-std::vector<float> Unfolded(const Shape& shape, const FoldedModel& folded) {
+std::vector<float> Unfolded(const Shape& shape, const Folding& folding, const std::vector<float>& folded) {
   const ParameterTable table(shape);
   std::vector<float> p(static_cast<size_t>(table.storage()), 0.0f);
-  const auto put = [&](const std::string& layer, const std::vector<float>& w, const std::vector<float>& b) {
-    ASSERT_EQ(w.size(), static_cast<size_t>(table.at(layer + ".weight").size));
-    ASSERT_EQ(b.size(), static_cast<size_t>(table.at(layer + ".norm.beta").size));
-    std::copy(w.begin(), w.end(), p.begin() + table.at(layer + ".weight").offset);
-    std::copy(b.begin(), b.end(), p.begin() + table.at(layer + ".norm.beta").offset);
+  for (const FoldNormLayer& layer : folding.layers) {
+    std::copy_n(folded.begin() + layer.folded_weight, layer.weights, p.begin() + layer.weight);
+    if (layer.channels == 0) continue;
+    std::copy_n(folded.begin() + layer.folded_bias, layer.channels, p.begin() + layer.beta);
     // 1 / sqrt(variance + epsilon) within 2^-24 of 1.
-    std::fill_n(p.begin() + table.at(layer + ".norm.variance").offset, b.size(), 1.0f - kBatchNormEpsilon);
-    std::fill_n(p.begin() + table.at(layer + ".norm.gamma").offset, b.size(), 1.0f);
-  };
-  put("embed", folded.embed, folded.embed_bias);
-  for (size_t i = 0; i < folded.conv.size(); ++i) {
-    put("conv" + std::to_string(i + 1), folded.conv[i], folded.conv_bias[i]);
+    std::fill_n(p.begin() + layer.variance, layer.channels, 1.0f - kBatchNormEpsilon);
+    std::fill_n(p.begin() + layer.gamma, layer.channels, 1.0f);
   }
-  put("dense", folded.dense, folded.dense_bias);
-  std::copy(folded.head.begin(), folded.head.end(), p.begin() + table.at("head.weight").offset);
   return p;
 }
 
@@ -62,8 +57,9 @@ TEST(FoldBatchNorm, EqualsUnfusedInference) {
   for (const Shape& shape : Shapes()) {
     const Dataset d = test::ToyDataset(40, 1, shape.length, shape.structure);
     const std::vector<float> parameters = test::RandomParameters(shape, 11);
-    const FoldedModel folded = FoldBatchNorm(shape, parameters.data());
-    const std::vector<float> unfolded = Unfolded(shape, folded);
+    const Folding folding = FoldingOf(shape);
+    const std::vector<float> folded = FoldBatchNorm(folding, parameters);
+    const std::vector<float> unfolded = Unfolded(shape, folding, folded);
     const NaiveNetwork exact(shape, parameters, false), other(shape, unfolded, false), size(shape, parameters, true);
     // Weights and biases of each normalised layer are rounded once (2^-24 of each term), and the stand-in batch norms
     // are within another 2^-24 of the identity.
@@ -71,9 +67,15 @@ TEST(FoldBatchNorm, EqualsUnfusedInference) {
     for (int64_t i = 0; i < d.num_probes(); ++i) {
       ExpectWithin(exact.Score(d.sequences, i), other.Score(d.sequences, i), relative * size.Score(d.sequences, i));
     }
-    ExpectEqual(folded.geometry.sigmoid, shape.classification);
-    ExpectEqual(folded.Weights().conv[0] == folded.conv[0].data(), true);
-    ExpectEqual(folded.Weights().head == folded.head.data(), true);
+    // Every weight and bias of the network is folded or copied, none twice.
+    const FoldedWeights weights = folding.offsets.At(folded.data(), shape.residual_layers);
+    std::vector<const float*> places = {weights.embed, weights.embed_bias, weights.dense, weights.dense_bias,
+                                        weights.head};
+    for (int i = 0; i < shape.residual_layers; ++i) {
+      places.push_back(weights.conv[i]);
+      places.push_back(weights.conv_bias[i]);
+    }
+    ExpectEqual(std::set<const float*>(places.begin(), places.end()).size(), 2 * folding.layers.size() - 1);
   }
 }
 

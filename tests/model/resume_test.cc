@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend.h"
 #include "engine/thread_pool.h"
 #include "model/checkpoint.h"
 #include "model/run_files.h"

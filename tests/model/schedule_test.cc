@@ -1,5 +1,7 @@
 // Learning-rate decay, early stop and the kept epoch, on sequences of metrics made by hand.
-#include "model/schedule.h"
+#include "kernels/schedule.h"
+
+#include "model/config.h"
 
 #include <gtest/gtest.h>
 

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/backend.h"
 #include "engine/thread_pool.h"
 #include "model/lockstep.h"
 #include "model/predictor.h"
@@ -61,18 +62,28 @@ void ExpectSameFiles(const std::string& a, const std::string& b, const std::stri
 }
 
 TEST(AdamAlpha, FirstAndLaterSteps) {
-  ExpectWithin(AdamAlpha(1e-3, 0), 1e-3 * std::sqrt(1 - 0.999) / (1 - 0.9), 1e-18);
-  ExpectWithin(AdamAlpha(1e-3, 9), 1e-3 * std::sqrt(1 - std::pow(0.999, 10)) / (1 - std::pow(0.9, 10)), 1e-18);
-  ExpectWithin(AdamAlpha(1e-3, 10'000'000), 1e-3, 1e-18);
+  const auto alpha = [](uint64_t step) {
+    ModelSlot slot;
+    slot.schedule.learning_rate = 1e-3;
+    slot.beta1_power = PowerOfSteps(kAdamBeta1, step);
+    slot.beta2_power = PowerOfSteps(kAdamBeta2, step);
+    return AdamAlpha(slot);
+  };
+  ExpectWithin(alpha(0), 1e-3 * std::sqrt(1 - 0.999) / (1 - 0.9), 1e-18);
+  ExpectWithin(alpha(9), 1e-3 * std::sqrt(1 - std::pow(0.999, 10)) / (1 - std::pow(0.9, 10)), 1e-18);
+  ExpectWithin(alpha(10'000'000), 1e-3, 1e-18);
 }
 
 TEST(Keys, DifferByModelEpochAndPurpose) {
-  const uint64_t a = StableId("A"), b = StableId("B");
-  ExpectEqual(DropoutKey(1, a) == DropoutKey(1, b), false);
-  ExpectEqual(DropoutKey(1, a) == DropoutKey(2, a), false);
-  ExpectEqual(EpochKey(1, a, 0) == EpochKey(1, a, 1), false);
-  ExpectEqual(EpochKey(1, a, 0) == EpochKey(1, b, 0), false);
-  ExpectEqual(EpochKey(1, a, 0) == DropoutKey(1, a), false);
+  const auto key = [](uint64_t seed, Purpose purpose, const char* name) {
+    return DeriveKey(seed, purpose, StableId(name));
+  };
+  const uint64_t dropout = key(1, Purpose::kDropout, "A"), order = key(1, Purpose::kEpochOrder, "A");
+  ExpectEqual(dropout == key(1, Purpose::kDropout, "B"), false);
+  ExpectEqual(dropout == key(2, Purpose::kDropout, "A"), false);
+  ExpectEqual(EpochKey(order, 0) == EpochKey(order, 1), false);
+  ExpectEqual(EpochKey(order, 0) == EpochKey(key(1, Purpose::kEpochOrder, "B"), 0), false);
+  ExpectEqual(EpochKey(order, 0) == dropout, false);
 }
 
 // Three experiments of different row counts (none a multiple of the batch), side by side, alone, and by twos.

@@ -4,7 +4,7 @@
 //
 // A test describes its operator as a `Case` class template over the float type:
 //   Case(shape, models, fill)      draws the inputs of every slot from the slot's id, so a model keeps them in any
-//   company Prepare()                      poisons the outputs, restores what is changed in place Run(parallel) calls
+//   company Prepare()                      poisons the outputs, restores what is changed in place Run(machine) calls
 //   the operator outputs()                      what Run may write: a vector of Output Check(slot) compares one slot
 //   with the oracle
 #ifndef RB_TESTS_SUPPORT_OPERATOR_BED_H_
@@ -27,6 +27,8 @@
 #include "kernels/common.h"
 #include "kernels/philox.h"
 #include "tests/support/comparisons.h"
+#include "tests/support/device_memory.h"
+#include "tests/support/machines.h"
 #include "tests/support/test_parallel.h"
 
 namespace rb::test {
@@ -36,7 +38,9 @@ inline constexpr uint32_t kPoisonMask = 0xDEADBEEFu;
 // What outputs hold before a run: NaN, or a bit pattern no mask has by chance.
 template <class T>
 T Poison() {
-  if constexpr (std::is_floating_point_v<T>) {
+  if constexpr (std::is_same_v<T, BFloat16>) {
+    return BFloat16(std::numeric_limits<float>::quiet_NaN());
+  } else if constexpr (std::is_floating_point_v<T>) {
     return std::numeric_limits<T>::quiet_NaN();
   } else {
     return static_cast<T>(kPoisonMask);
@@ -51,9 +55,9 @@ class Tensor {
   Tensor() = default;
   Tensor(int slots, int64_t count)
       : slots_(slots), count_(count), stride_((count + 31) / 32 * 32 + kGuard), size_(slots * stride_ + kGuard) {
-    void* memory = nullptr;
-    if (posix_memalign(&memory, 128, static_cast<size_t>(size_) * sizeof(T)) != 0) std::abort();
-    memory_ = std::shared_ptr<T>(static_cast<T*>(memory), std::free);
+    void* const memory = AllocateForAll(static_cast<size_t>(size_) * sizeof(T));
+    if (memory == nullptr) std::abort();
+    memory_ = std::shared_ptr<T>(static_cast<T*>(memory), FreeForAll);
     std::fill_n(memory_.get(), size_, Poison<T>());
   }
   explicit operator bool() const { return memory_ != nullptr; }
@@ -79,7 +83,7 @@ class Tensor {
 // Models side by side. `id` names a model's data wherever its slot is.
 class ModelSet {
  public:
-  ModelSet(std::vector<int> rows, std::vector<int32_t> live) : live_(std::move(live)) {
+  ModelSet(std::vector<int> rows, const std::vector<int32_t>& live) : live_(live.begin(), live.end()) {
     for (size_t i = 0; i < rows.size(); ++i) Add(static_cast<int>(i), rows[i]);
   }
   // The model of one slot, alone.
@@ -92,7 +96,7 @@ class ModelSet {
   Models models() const { return {state_.data(), live_.data(), static_cast<int>(live_.size())}; }
   const StepState& state(int slot) const { return state_[slot]; }
   StepState& state(int slot) { return state_[slot]; }
-  const std::vector<int32_t>& live() const { return live_; }
+  const DeviceVector<int32_t>& live() const { return live_; }
   int slots() const { return static_cast<int>(state_.size()); }
   int id(int slot) const { return ids_[slot]; }
   int rows(int slot) const { return state_[slot].rows; }
@@ -110,8 +114,8 @@ class ModelSet {
     ids_.push_back(id);
     batch_ = std::max(batch_, rows);
   }
-  std::vector<StepState> state_;
-  std::vector<int32_t> live_;
+  DeviceVector<StepState> state_;
+  DeviceVector<int32_t> live_;
   std::vector<int> ids_;
   int batch_ = 1;
 };
@@ -121,7 +125,8 @@ inline ModelSet OneModel(int rows) { return ModelSet({rows}, {0}); }
 inline ModelSet ThreeModels() { return ModelSet({9, 5, 7, 1}, {3, 0, 2}); }
 inline ModelSet IdleModel() { return ModelSet({8, 0, 3, 8}, {2, 1, 3}); }
 
-enum class Fill { kInteger, kRandom };
+// kRounded: uniform values rounded to bf16, which tf32 holds too: products of inputs are then exact in every precision.
+enum class Fill { kInteger, kRandom, kRounded };
 
 // Draws that depend on (model id, tag) only. Uniform values are floats in either precision, so that float and double
 // see the same inputs.
@@ -131,7 +136,11 @@ class Draws {
   int Integer(int low, int high) { return low + static_cast<int>(stream_.Below(high - low + 1)); }
   double Uniform(double low, double high) { return static_cast<float>(low + (high - low) * stream_.Uniform()); }
   // Integers in [-reach, reach], or uniform in [-1, 1).
-  double Value(Fill fill, int reach = 2) { return fill == Fill::kInteger ? Integer(-reach, reach) : Uniform(-1, 1); }
+  double Value(Fill fill, int reach = 2) {
+    if (fill == Fill::kInteger) return Integer(-reach, reach);
+    const double value = Uniform(-1, 1);
+    return fill == Fill::kRounded ? Bf16ToFloat(FloatToBf16(static_cast<float>(value))) : value;
+  }
 
  private:
   PhiloxStream stream_;
@@ -143,7 +152,14 @@ Tensor<T> Drawn(const ModelSet& models, int64_t count, uint64_t tag, const F& f)
   Tensor<T> tensor(models.slots(), count);
   for (int slot = 0; slot < models.slots(); ++slot) {
     Draws draws(models.id(slot), tag);
-    for (T& value : tensor[slot]) value = static_cast<T>(f(draws));
+    for (T& value : tensor[slot]) {
+      const double drawn = f(draws);
+      if constexpr (std::is_same_v<T, BFloat16>) {
+        value = BFloat16(static_cast<float>(drawn));
+      } else {
+        value = static_cast<T>(drawn);
+      }
+    }
   }
   return tensor;
 }
@@ -195,12 +211,12 @@ inline void ExpectUntouched(const Output& out, const std::vector<unsigned char>&
 
 // Runs a case and checks every slot's values and everything that must stay untouched.
 template <class Case>
-void RunAndCheck(Case& c, Parallel& parallel, bool values = true) {
+void RunAndCheck(Case& c, const TestMachine& machine, bool values = true) {
   c.Prepare();
   std::vector<std::vector<unsigned char>> before;
   const std::vector<Output> outputs = c.outputs();
   for (const Output& out : outputs) before.emplace_back(out.memory, out.memory + out.bytes);
-  c.Run(parallel);
+  c.Run(machine);
   for (size_t i = 0; i < outputs.size(); ++i) ExpectUntouched(outputs[i], before[i], c.models());
   for (int slot = 0; slot < c.models().slots(); ++slot) {
     if (values && c.models().Active(slot)) c.Check(slot);
@@ -234,6 +250,27 @@ void ExpectSameInAnyCompany(const ModelSet& models, const Args&... args) {
     Case alone(models.Only(slot), args...);
     RunAndCheck(alone, one, false);
     ExpectSameOutputs(serial, slot, alone, 0, "alone");
+  }
+}
+
+// The same of the device: three orders of blocks and threads, and each model alone.
+template <class Case, class... Args>
+void ExpectSameOnDevice(const ModelSet& models, Precision precision, const Args&... args) {
+  const std::vector<TestMachine> machines = EmulatedMachines(precision);
+  Case first(models, args...);
+  RunAndCheck(first, machines[0], false);
+  for (size_t i = 1; i < machines.size(); ++i) {
+    Case other(models, args...);
+    RunAndCheck(other, machines[i], false);
+    for (int slot = 0; slot < models.slots(); ++slot) {
+      if (models.Active(slot)) ExpectSameOutputs(first, slot, other, slot, machines[i].name());
+    }
+  }
+  for (int slot = 0; slot < models.slots(); ++slot) {
+    if (!models.Active(slot)) continue;
+    Case alone(models.Only(slot), args...);
+    RunAndCheck(alone, machines[0], false);
+    ExpectSameOutputs(first, slot, alone, 0, machines[0].name() + ", alone");
   }
 }
 

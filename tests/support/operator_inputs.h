@@ -17,7 +17,7 @@ namespace rb::test {
 template <class T>
 Tensor<T> DrawnWeights(const ModelSet& models, int64_t count, uint64_t tag, Fill fill) {
   return Drawn<T>(models, count, tag, [&](Draws& draws) {
-    if (fill == Fill::kRandom) return draws.Uniform(-1, 1);
+    if (fill != Fill::kInteger) return draws.Value(fill);
     const int value = draws.Integer(0, 7);
     return value == 0 ? 1.0 : value == 1 ? -1.0 : 0.0;
   });

@@ -250,18 +250,25 @@ Field ExpandPool(const Field& dp, int rows, int length, int channels, int pool, 
 
 // -------------------------------------------------------------------------------------------------- comparisons
 
+// What values of a type are computed in: bf16 is only stored.
+template <class T>
+using Arithmetic = std::conditional_t<std::is_same_v<std::remove_const_t<T>, BFloat16>, float, std::remove_const_t<T>>;
+
 // Operator against oracle: equal in integer cases (whose premise, that nothing is rounded, is checked: multiples of
-// `grain` that fit float's 24 bits), else within gamma(depth) * magnitude.
+// `grain` that fit float's 24 bits, bf16's 8), else within gamma(depth) * magnitude. roundoff: what rounding to a
+// narrower format inside (operands, stored values) may add, relative to the magnitude.
 template <class T>
 void ExpectField(std::span<T> got, const Field& want, double depth, Fill fill, const std::string& what,
-                 double grain = 1) {
+                 double grain = 1, double roundoff = 0) {
   ASSERT_LE(want.size(), got.size()) << what;
   const Values values = Doubles(got.first(want.size()));
   Values bound(want.size());
-  if (fill == Fill::kRandom) {
-    for (size_t i = 0; i < bound.size(); ++i) bound[i] = SumBound<std::remove_const_t<T>>(depth, want.m[i]);
+  if (fill != Fill::kInteger) {
+    for (size_t i = 0; i < bound.size(); ++i)
+      bound[i] = SumBound<Arithmetic<T>>(depth, want.m[i]) + roundoff * want.m[i];
   } else {
-    for (const double m : want.m) ASSERT_LT(m, 16777216 * grain) << what << ": not an exact case";
+    const double most = std::is_same_v<std::remove_const_t<T>, BFloat16> ? 256 : 16777216;
+    for (const double m : want.m) ASSERT_LT(m, most * grain) << what << ": not an exact case";
   }
   ExpectAllWithin<double, double, double>(values, want.v, bound, what);
 }

@@ -21,20 +21,31 @@ inline double RoundToBf16(double v) {
   return std::ldexp(std::nearbyint(std::ldexp(v, 8 - exponent)), exponent - 8);
 }
 
+// Nearest tf32 (11 significant bits), ties away from zero, as cvt.rna rounds.
+inline double RoundToTf32(double v) {
+  if (v == 0) return 0;
+  int exponent;
+  std::frexp(v, &exponent);
+  return std::ldexp(std::round(std::ldexp(v, 11 - exponent)), exponent - 11);
+}
+
 class ScorerOracle {
  public:
   struct Prediction {
     double value = 0, bound = 0;
   };
 
-  // kFloat: nothing is rounded. kBf16: weights are; stored activations only enter the bound. kBf16Rounded: they are
-  // too, at the points where the bf16 scorer stores them.
-  enum class Mode { kFloat, kBf16, kBf16Rounded };
+  // kFloat: nothing is rounded. kTf32, kBf16: weights are; stored activations only enter the bound. kBf16Rounded: they
+  // are too, at the points where the bf16 scorer stores them.
+  enum class Mode { kFloat, kTf32, kBf16, kBf16Rounded };
+  // What layer 1 does with its weights and tracks: a look-up and multiply-adds in fp32, or a product like the others.
+  enum class First { kLookUp, kProduct };
 
-  ScorerOracle(const ScorerGeometry& g, const FoldedWeights& w, Mode mode) : g_(g), mode_(mode) {
+  ScorerOracle(const ScorerGeometry& g, const FoldedWeights& w, Mode mode, First first = First::kLookUp)
+      : g_(g), mode_(mode), round_first_(first == First::kProduct && mode != Mode::kFloat) {
     const size_t c = g.filters;
     const bool round = mode != Mode::kFloat;
-    embed_ = Copy(w.embed, g.first_width * (4 + g.structure) * c, false);  // layer 1's table stays fp32
+    embed_ = Copy(w.embed, g.first_width * (4 + g.structure) * c, round_first_);
     embed_bias_ = Copy(w.embed_bias, c, false);
     for (int i = 0; i < g.residual_layers; ++i) {
       conv_.push_back(Copy(w.conv[i], g.width * c * c, round));
@@ -92,9 +103,10 @@ class ScorerOracle {
     Doubles value, magnitude;
   };
 
-  static Doubles Copy(const float* from, size_t n, bool round) {
+  double Round(double v) const { return mode_ == Mode::kTf32 ? RoundToTf32(v) : RoundToBf16(v); }
+  Doubles Copy(const float* from, size_t n, bool round) const {
     Doubles to(from, from + n);
-    if (round) std::transform(to.begin(), to.end(), to.begin(), RoundToBf16);
+    if (round) std::transform(to.begin(), to.end(), to.begin(), [this](double v) { return Round(v); });
     return to;
   }
 
@@ -108,7 +120,7 @@ class ScorerOracle {
     const double v = relu ? std::max(sum, 0.0) : sum, rounded = RoundToBf16(v);
     fits_bf16_ = fits_bf16_ && rounded == v;
     to.value[at] = mode_ == Mode::kBf16Rounded ? rounded : v;
-    const double storing = mode_ == Mode::kFloat ? 0 : kBf16Roundoff * v;
+    const double storing = mode_ == Mode::kFloat ? 0 : (mode_ == Mode::kTf32 ? kTf32Roundoff : kBf16Roundoff) * v;
     to.spread[at] = relu && sum < -kDeviations * spread ? 0 : std::hypot(spread, storing);
   }
 
@@ -122,7 +134,10 @@ class ScorerOracle {
         if (p < 0 || p >= g_.length) continue;
         const double* w = &embed_[static_cast<size_t>(k) * channels * c];
         if (codes[p] < 4) sums.Add(1, w + codes[p] * c);
-        for (int s = 0; s < g_.structure; ++s) sums.Add(tracks[p * g_.structure + s], w + (4 + s) * c);
+        for (int s = 0; s < g_.structure; ++s) {
+          const double track = tracks[p * g_.structure + s];
+          sums.Add(round_first_ ? Round(track) : track, w + (4 + s) * c);
+        }
       }
       const double depth = g_.first_width * (1.0 + g_.structure) + 2;  // adds, the bias, a product
       for (int o = 0; o < c; ++o) {
@@ -226,6 +241,7 @@ class ScorerOracle {
 
   ScorerGeometry g_;
   Mode mode_;
+  bool round_first_;
   Doubles embed_, embed_bias_, dense_, dense_bias_, head_;
   std::vector<Doubles> conv_, conv_bias_;
   double largest_magnitude_ = 0;

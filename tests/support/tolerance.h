@@ -19,6 +19,8 @@
 #include <limits>
 #include <type_traits>
 
+#include "kernels/precision.h"
+
 namespace rb::test {
 
 template <class T>
@@ -45,6 +47,16 @@ inline constexpr int kScaleDepth = 2;
 // xhat = (x - mean) * rstd times dz: 3.
 inline constexpr int kXhatDepth = 3;
 
+// Matrix products on tensor cores. Operands are rounded to the precision, each by at most OperandRoundoff of its value.
+// A step adds 8 or 16 exact products to the sum, every addend cut to the 24 bits of the largest: an error of at most 2u
+// of the magnitude for each of 9 addends per 8 depths [Fasi et al. 2021, section 4], 9/4 of a rounded sum's.
+inline double OperandRoundoff(Precision precision) {
+  return precision == Precision::kFp32 ? 0 : precision == Precision::kTf32 ? 1.0 / 2048 : 1.0 / 256;
+}
+inline double ProductDepth(Precision precision, double depth) {
+  return precision == Precision::kFp32 ? depth : 2.25 * depth;
+}
+
 // Moments made of blocks of `n` values a channel, merged by Chan's update in `blocks` steps; mean_abs is the largest
 // mean |y| of a block.
 //
@@ -65,6 +77,24 @@ double M2Bound(int64_t n, int blocks, int64_t total, double m2, double s1, doubl
   return SumBound<T>(n + 8.0 + 4.0 * blocks, m2) + 4 * (1 + blocks) * s1 * e + 5 * total * e * e;
 }
 
+// The same of a stream (device layer 1): blocks of at most `n` values, each about as long as all before it together, of
+// differences d to the older mean (the first block: to its first value).
+//
+// Mean: differences, their sum and its quotient make depth n + 3 of values up to 2 y_max; the rest as above.
+// M2 of a block is sum d^2 - (sum d)^2 / n_b: three terms of depth n + 3 of at most sum d^2 (Cauchy). The first block
+// has at most 7 values, one of them the shift: sum d^2 <= (1 + 7) its M2. A later one has n_b <= 7/4 N values, N those
+// before, so its n_b delta^2 is at most 11/4 of the merge's term delta^2 n_b N / (n_b + N), which is part of M2. So
+// sum d^2 <= 8 M2. Errors of means enter as above, since n_b |older mean - mean| <= 7/4 S1.
+template <class T>
+double StreamedMeanBound(int64_t n, int blocks, double y_max) {
+  return MeanBound<T>(2 * n + 5, blocks, y_max);
+}
+template <class T>
+double StreamedM2Bound(int64_t n, int blocks, int64_t total, double m2, double s1, double y_max) {
+  const double e = StreamedMeanBound<T>(n, blocks, y_max);
+  return SumBound<T>(3 * n + 9.0 + 4.0 * blocks, 8 * m2) + 4 * (1 + 2 * blocks) * s1 * e + 5 * total * e * e;
+}
+
 // rstd = 1/sqrt(variance + epsilon): a relative error r of variance + epsilon becomes r/2 (+ r^2), and division,
 // addition, square root and reciprocal add 4 roundings.
 template <class T>
@@ -74,7 +104,8 @@ double RstdBound(double rstd, double variance_error, double epsilon_plus_varianc
 }
 
 // Layer on layer (the fused scorer). A sum of magnitude m and depth k makes at most k roundings a term, the r-th of at
-// most u times a partial sum, |d_r| <= u*m; storing a value v in bf16 adds one of at most kBf16Roundoff * |v|. To first
+// most u times a partial sum, |d_r| <= u*m; storing a value v in bf16 adds one of at most kBf16Roundoff * |v| (in tf32,
+// kTf32Roundoff * |v|). To first
 // order the prediction is off by sum g_j d_r over all roundings r of all values j, where g_j is its derivative by value
 // j (the oracle propagates it backwards; ReLU makes the network piecewise linear, so first order is exact but for
 // values within their error of a kink). Roundings are independent and centred; by Hoeffding's inequality
@@ -84,7 +115,8 @@ double RstdBound(double rstd, double variance_error, double epsilon_plus_varianc
 // (Worst cases instead, products of absolute row sums, exceed the prediction itself after five layers.)
 // The dot-product instruction also flushes subnormals, at most 2^-126 each.
 inline constexpr double kDeviations = 8;
-inline constexpr double kBf16Roundoff = 1.0 / 256;  // 8 significant bits: half an ulp is at most 2^-8 of the value
+inline constexpr double kBf16Roundoff = 1.0 / 256;   // 8 significant bits: half an ulp is at most 2^-8 of the value
+inline constexpr double kTf32Roundoff = 1.0 / 2048;  // 11 significant bits
 // sqrt(sum_r d_max^2) of one sum.
 inline double RoundingSpread(double depth, double magnitude, bool flushes) {
   return std::sqrt(depth) * (kUnitRoundoff<float> * magnitude + (flushes ? std::ldexp(1.0, -126) : 0.0));

@@ -1,13 +1,13 @@
 // Arithmetic of the network, two FLOPs a multiply-add, counted as the kernels do it: layer 1 is a look-up (one addition
 // a known tap and channel), zero taps of dilated convolutions are not counted.
-#ifndef RB_BENCH_FLOPS_H_
-#define RB_BENCH_FLOPS_H_
+#ifndef RB_MODEL_FLOPS_H_
+#define RB_MODEL_FLOPS_H_
 
 #include <algorithm>
 
 #include "model/shape.h"
 
-namespace rb::bench {
+namespace rb {
 
 // Row-taps of a same-padded convolution that fall inside the sequence.
 inline double RowTaps(int length, int width, int dilation) {
@@ -35,6 +35,6 @@ inline double TrainingFlops(const Shape& s) {
   return static_cast<double>(FlopsPerSequence(GeometryOf(s))) + LookupFlops(s) + 2 * ConvFlops(s) + 2 * DenseFlops(s);
 }
 
-}  // namespace rb::bench
+}  // namespace rb
 
-#endif  // RB_BENCH_FLOPS_H_
+#endif  // RB_MODEL_FLOPS_H_
