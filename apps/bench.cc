@@ -233,7 +233,7 @@ Action DefineBench(CLI::App& app, const Invocation& invocation) {
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 28))
       ->capture_default_str();
   app.add_option("--out", flags->out, "JSON to write; it grows row by row")->type_name("FILE");
-  AddCommonFlags(app, flags->common, kPresetFlag | kMachineFlags | kOverwriteFlag);
+  AddCommonFlags(app, flags->common, kPresetFlag | kMachineFlags | kDenseFlag | kOverwriteFlag);
   AddShapeFlags(app, *flags);
   app.footer("Example:\n  residualbind bench --device cuda --precision bf16 --models 1,244 --out step.json");
   return [flags, &invocation] { return Run(*flags, invocation); };

@@ -43,11 +43,16 @@ absl::Status CheckCpuPrecision(const std::string& precision, bool training) {
 
 absl::Status OpenBackend(const CommonFlags& flags, bool training, OpenedMachine& machine) {
   const std::string& device = flags.device;
+  const DenseProducts dense = flags.dense == "cublas" ? DenseProducts::kCublas : DenseProducts::kOwn;
+  if (dense == DenseProducts::kCublas && device.rfind("cuda", 0) != 0) {
+    return UsageError(
+        absl::StrCat("--dense cublas is for CUDA devices; expected --device cuda or cuda:N with it, not ", device));
+  }
   const bool automatic = device == "auto";
   if (device.rfind("cuda", 0) == 0 || automatic) {
     const absl::Status available = CudaAvailable(CudaIndex(device));
     if (available.ok()) {
-      RB_ASSIGN_OR_RETURN(machine.backend, MakeCudaMachine(CudaIndex(device), machine.precision));
+      RB_ASSIGN_OR_RETURN(machine.backend, MakeCudaMachine(CudaIndex(device), machine.precision, dense));
       return absl::OkStatus();
     }
     if (!automatic) {
@@ -132,6 +137,13 @@ void AddCommonFlags(CLI::App& app, CommonFlags& flags, unsigned which) {
         ->capture_default_str();
   }
   if (which & (kMachineFlags | kThreadsFlag)) AddMachineFlags(app, flags, (which & kMachineFlags) != 0);
+  if (which & kDenseFlag) {
+    app.add_option("--dense", flags.dense, "own or cublas: whose kernels multiply in the dense layer of a CUDA device")
+        ->check(CLI::IsMember({"own", "cublas"}))
+        ->type_name("NAME")
+        ->capture_default_str()
+        ->group("Machine");
+  }
   if (which & kAlphabetFlag) {
     app.add_option("--alphabet", flags.alphabet, "rna or dna: the letter shown for U/T (both are always read)")
         ->check(CLI::IsMember({"rna", "dna"}))

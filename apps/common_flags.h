@@ -20,6 +20,7 @@ struct CommonFlags {
   std::string preset = "paper";
   std::string device = "auto";
   std::string precision = "fp32";
+  std::string dense = "own";
   std::string batch = "auto";
   std::string alphabet = "rna";
   std::string progress = "auto";
@@ -41,6 +42,7 @@ enum FlagSet : unsigned {
   kProgressFlag = 32,
   kOverwriteFlag = 64,
   kThreadsFlag = 128,  // --threads alone
+  kDenseFlag = 256,
 };
 void AddCommonFlags(CLI::App& app, CommonFlags& flags, unsigned which);
 

@@ -123,9 +123,9 @@ absl::Status SetDilations(const TrainFlags& flags, Shape& shape) {
 
 void AddTrainFlags(CLI::App& app, TrainFlags& flags) {
   AddDataFlags(app, flags);
-  AddCommonFlags(
-      app, flags.common,
-      kPresetFlag | kSeedFlag | kMachineFlags | kAlphabetFlag | kResumeFlag | kOverwriteFlag | kProgressFlag);
+  AddCommonFlags(app, flags.common,
+                 kPresetFlag | kSeedFlag | kMachineFlags | kDenseFlag | kAlphabetFlag | kResumeFlag | kOverwriteFlag |
+                     kProgressFlag);
   AddShapeFlags(app, flags);
   AddScheduleFlags(app, flags);
 }

@@ -47,7 +47,13 @@ std::unique_ptr<Backend<T>> MakeCpuBackend(Parallel& parallel);
 // Training precision of a machine: fp32 and tf32 store float activations, bf16 stores BFloat16.
 // UNAVAILABLE, saying what is missing, without driver, device `device` (as CUDA counts them) or CUDA build.
 absl::Status CudaAvailable(int device);
-absl::StatusOr<std::unique_ptr<Machine>> MakeCudaMachine(int device, Precision precision);
+// Who multiplies in the dense layer: our kernels, or cuBLAS behind the same contract. cuBLAS may choose its algorithm
+// by the number of models, so that a model's bits may then depend on those beside it: for comparison, never the
+// default.
+enum class DenseProducts { kOwn, kCublas };
+// Also UNAVAILABLE: kCublas where cuBLAS is missing or does not start.
+absl::StatusOr<std::unique_ptr<Machine>> MakeCudaMachine(int device, Precision precision,
+                                                         DenseProducts dense = DenseProducts::kOwn);
 // The same kernels on the host, for tests and checks. Thousands of times slower.
 std::unique_ptr<Machine> MakeEmulatedMachine(Precision precision);
 }  // namespace rb

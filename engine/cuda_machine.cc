@@ -7,6 +7,10 @@
 #if defined(RB_HAVE_CUDA)
 #include <cuda_runtime.h>
 
+#if defined(RB_HAVE_CUBLAS)
+#include "engine/dense_cublas.h"
+#endif
+
 namespace rb {
 namespace {
 
@@ -115,6 +119,61 @@ class CudaRuntime : public DeviceRuntime {
 
 RB_DEVICE_OPERATORS_STRUCT(CudaOperators, cuda);
 
+#if defined(RB_HAVE_CUBLAS)
+// The device with cuBLAS for the dense layer's products.
+template <class A>
+class CublasMachine : public DeviceMachine<CudaOperators, A> {
+ public:
+  static absl::StatusOr<std::unique_ptr<Machine>> Create(std::unique_ptr<DeviceRuntime> runtime, Precision precision) {
+    std::unique_ptr<CublasMachine> machine(new CublasMachine(std::move(runtime), precision));
+    machine->arena_ = machine->NewArena();
+    CublasDense::Memory memory;
+    RB_ASSIGN_OR_RETURN(memory.pointers, machine->arena_->template Allocate<void*>(CublasDense::kPointers * kMostModels,
+                                                                                   "cuBLAS's lists of matrices"));
+    RB_ASSIGN_OR_RETURN(memory.workspace,
+                        machine->arena_->AllocateBytes(CublasDense::kWorkspaceBytes, "cuBLAS's workspace"));
+    std::string error;
+    machine->dense_ = CublasDense::Create(kMostModels, memory, &error);
+    if (machine->dense_ == nullptr) return absl::UnavailableError(error);
+    return machine;
+  }
+  std::string Describe() const override {
+    return absl::StrCat(DeviceMachine<CudaOperators, A>::Describe(), ", dense layer by cuBLAS");
+  }
+  absl::Status DenseForward(const DenseForwardArgs<float>& args) override {
+    return Status(dense_->Forward(args, this->run()), "DenseForward");
+  }
+  absl::Status DenseBackward(const DenseBackwardArgs<float>& args) override {
+    return Status(dense_->Backward(args, this->run()), "DenseBackward");
+  }
+
+ private:
+  static constexpr int kMostModels = 4096;  // live at once; more are refused by the operator
+  CublasMachine(std::unique_ptr<DeviceRuntime> runtime, Precision precision)
+      : DeviceMachine<CudaOperators, A>(std::move(runtime), precision) {}
+  absl::Status Status(DeviceError error, const char* name) const {
+    if (!error) return absl::OkStatus();
+    return absl::InternalError(absl::StrCat(name, " by cuBLAS: ", dense_->ErrorText(error)));
+  }
+
+  std::unique_ptr<Arena> arena_;
+  std::unique_ptr<CublasDense> dense_;
+};
+#endif
+
+template <class A>
+absl::StatusOr<std::unique_ptr<Machine>> NewMachine(std::unique_ptr<DeviceRuntime> runtime, Precision precision,
+                                                    DenseProducts dense) {
+  if (dense == DenseProducts::kOwn) {
+    return std::make_unique<DeviceMachine<CudaOperators, A>>(std::move(runtime), precision);
+  }
+#if defined(RB_HAVE_CUBLAS)
+  return CublasMachine<A>::Create(std::move(runtime), precision);
+#else
+  return absl::UnavailableError("this build has no cuBLAS (no cublas_v2.h when it was made)");
+#endif
+}
+
 }  // namespace
 
 absl::Status CudaAvailable(int device) {
@@ -138,13 +197,11 @@ absl::Status CudaAvailable(int device) {
       absl::StrCat("device ", device, " has compute capability ", major, ".x; this build has code for 8.x and 9.0"));
 }
 
-absl::StatusOr<std::unique_ptr<Machine>> MakeCudaMachine(int device, Precision precision) {
+absl::StatusOr<std::unique_ptr<Machine>> MakeCudaMachine(int device, Precision precision, DenseProducts dense) {
   RB_RETURN_IF_ERROR(CudaAvailable(device));
   RB_ASSIGN_OR_RETURN(std::unique_ptr<DeviceRuntime> runtime, CudaRuntime::Create(device));
-  if (precision == Precision::kBf16) {
-    return std::make_unique<DeviceMachine<CudaOperators, BFloat16>>(std::move(runtime), precision);
-  }
-  return std::make_unique<DeviceMachine<CudaOperators, float>>(std::move(runtime), precision);
+  return precision == Precision::kBf16 ? NewMachine<BFloat16>(std::move(runtime), precision, dense)
+                                       : NewMachine<float>(std::move(runtime), precision, dense);
 }
 
 }  // namespace rb
@@ -154,7 +211,9 @@ absl::StatusOr<std::unique_ptr<Machine>> MakeCudaMachine(int device, Precision p
 namespace rb {
 
 absl::Status CudaAvailable(int) { return absl::UnavailableError("this build has no CUDA (no nvcc when it was made)"); }
-absl::StatusOr<std::unique_ptr<Machine>> MakeCudaMachine(int device, Precision) { return CudaAvailable(device); }
+absl::StatusOr<std::unique_ptr<Machine>> MakeCudaMachine(int device, Precision, DenseProducts) {
+  return CudaAvailable(device);
+}
 
 }  // namespace rb
 

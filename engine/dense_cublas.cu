@@ -1,7 +1,6 @@
 #include "engine/dense_cublas.h"
 
-#include <cublas_v2.h>
-
+#include "engine/cublas_library.h"
 #include "kernels/device/dialect.h"
 
 namespace rb {
@@ -80,30 +79,35 @@ struct CublasDense::Product {
   bool transposed_a = false, transposed_b = false;
 };
 
-std::unique_ptr<CublasDense> CublasDense::Create(int models, const Memory& memory) {
+std::unique_ptr<CublasDense> CublasDense::Create(int models, const Memory& memory, std::string* error) {
+  const CublasLibrary* const library = CublasLibrary::Load(error);
+  if (library == nullptr) return nullptr;
   cublasHandle_t handle = nullptr;
-  if (cublasCreate(&handle) != CUBLAS_STATUS_SUCCESS) return nullptr;
-  return std::unique_ptr<CublasDense>(new CublasDense(handle, models, memory));
+  if (const cublasStatus_t status = library->create(&handle); status != CUBLAS_STATUS_SUCCESS) {
+    *error = std::string("cuBLAS does not start: ") + library->status_string(status);
+    return nullptr;
+  }
+  return std::unique_ptr<CublasDense>(new CublasDense(*library, handle, models, memory));
 }
 
-CublasDense::~CublasDense() { cublasDestroy(handle_); }
+CublasDense::~CublasDense() { library_.destroy(handle_); }
 
-const char* CublasDense::ErrorText(DeviceError error) {
+const char* CublasDense::ErrorText(DeviceError error) const {
   if (error.code < kCublasErrors) return cuda::DeviceErrorText(error);
-  return cublasGetStatusString(static_cast<cublasStatus_t>(error.code - kCublasErrors));
+  return library_.status_string(static_cast<cublasStatus_t>(error.code - kCublasErrors));
 }
 
 DeviceError CublasDense::Multiply(const Product& p, int count, const DeviceRun& run) {
   // A new stream takes the workspace away.
-  if (const auto error = Wrapped(cublasSetStream(handle_, static_cast<cudaStream_t>(run.stream)))) return error;
-  if (const auto error = Wrapped(cublasSetWorkspace(handle_, memory_.workspace, kWorkspaceBytes))) return error;
+  if (const auto error = Wrapped(library_.set_stream(handle_, static_cast<cudaStream_t>(run.stream)))) return error;
+  if (const auto error = Wrapped(library_.set_workspace(handle_, memory_.workspace, kWorkspaceBytes))) return error;
   const float one = 1, zero = 0;
   const auto list = [&](int tensor) { return memory_.pointers + static_cast<ptrdiff_t>(tensor) * count; };
-  return Wrapped(cublasGemmBatchedEx(handle_, p.transposed_b ? CUBLAS_OP_T : CUBLAS_OP_N,
-                                     p.transposed_a ? CUBLAS_OP_T : CUBLAS_OP_N, p.columns, p.rows, p.depth, &one,
-                                     list(p.b), CUDA_R_32F, p.transposed_b ? p.depth : p.columns, list(p.a), CUDA_R_32F,
-                                     p.transposed_a ? p.rows : p.depth, &zero, list(p.c), CUDA_R_32F, p.columns, count,
-                                     ComputeType(run.precision), CUBLAS_GEMM_DEFAULT));
+  return Wrapped(library_.gemm_batched(handle_, p.transposed_b ? CUBLAS_OP_T : CUBLAS_OP_N,
+                                       p.transposed_a ? CUBLAS_OP_T : CUBLAS_OP_N, p.columns, p.rows, p.depth, &one,
+                                       list(p.b), CUDA_R_32F, p.transposed_b ? p.depth : p.columns, list(p.a),
+                                       CUDA_R_32F, p.transposed_a ? p.rows : p.depth, &zero, list(p.c), CUDA_R_32F,
+                                       p.columns, count, ComputeType(run.precision), CUBLAS_GEMM_DEFAULT));
 }
 
 DeviceError CublasDense::Forward(const DenseForwardArgs<float>& args, const DeviceRun& run) {

@@ -11,12 +11,15 @@
 
 #include <cstddef>
 #include <memory>
+#include <string>
 
 #include "kernels/dense.h"
 
 struct cublasContext;
 
 namespace rb {
+
+struct CublasLibrary;
 
 class CublasDense {
  public:
@@ -29,8 +32,8 @@ class CublasDense {
   static constexpr int kPointers = 5;
   static constexpr size_t kWorkspaceBytes = size_t{32} << 20;
 
-  // For at most `models` live models. Null when cuBLAS does not start (no device).
-  static std::unique_ptr<CublasDense> Create(int models, const Memory& memory);
+  // For at most `models` live models. Null, with the reason in `error`, where cuBLAS is missing or does not start.
+  static std::unique_ptr<CublasDense> Create(int models, const Memory& memory, std::string* error);
   ~CublasDense();
   CublasDense(const CublasDense&) = delete;
   CublasDense& operator=(const CublasDense&) = delete;
@@ -38,14 +41,15 @@ class CublasDense {
   DeviceError Forward(const DenseForwardArgs<float>& args, const DeviceRun& run);
   DeviceError Backward(const DenseBackwardArgs<float>& args, const DeviceRun& run);
   // Of errors of both kinds, cuBLAS' and CUDA's.
-  static const char* ErrorText(DeviceError error);
+  const char* ErrorText(DeviceError error) const;
 
  private:
   struct Product;
-  CublasDense(cublasContext* handle, int models, const Memory& memory)
-      : handle_(handle), models_(models), memory_(memory) {}
+  CublasDense(const CublasLibrary& library, cublasContext* handle, int models, const Memory& memory)
+      : library_(library), handle_(handle), models_(models), memory_(memory) {}
   DeviceError Multiply(const Product& product, int count, const DeviceRun& run);
 
+  const CublasLibrary& library_;
   cublasContext* const handle_;
   const int models_;
   const Memory memory_;

@@ -159,6 +159,9 @@ class DeviceMachine : public Backend<float, A> {
                                                  runtime_->scorer_blocks());
   }
 
+ protected:
+  const DeviceRun& run() const { return run_; }
+
  private:
   // What an error message says of an operator's shape.
   template <class Args>

@@ -9,7 +9,7 @@ if "$folder/residualbind" doctor | grep -q 'work runs on the CPU'; then
 fi
 failed=0
 for name in dialect gather embed_conv dilated_conv_device batch_norm residual_pool dense head fold_norm adam metrics \
-  model_slot scorer_device; do
+  model_slot scorer_device dense_cublas; do
   echo "== ${name}_test on the device"
   RB_TEST_DEVICE=1 "$folder/${name}_test" || failed=$((failed + 1))
 done

@@ -81,6 +81,8 @@ def devices_and_precisions():
     if "work runs on the CPU" in succeeds("doctor")[0]:  # one line that says what is missing: build, driver or device
         for device in ("cuda", "cuda:1"):
             refuses(1, [f"--device {device}: ", "no ", "expected --device cpu or auto"], *train, "--device", device)
+            refuses(1, [f"--device {device}: "], *train, "--device", device, "--dense", "cublas")
+    refuses(2, ["--dense cublas", "--device cuda", "not cpu"], *train, "--device", "cpu", "--dense", "cublas")
     on_cpu = (*train, "--device", "cpu", "--precision")
     refuses(1, ["tf32", "CPU"], *on_cpu, "tf32")
     refuses(1, ["bf16", "fp32"], *on_cpu, "bf16")
