@@ -169,11 +169,22 @@ class CheckScorer : public Scorer {
     RB_RETURN_IF_ERROR(cpu_->Score(bases, tracks, rows, n, out));
     std::vector<float> other(static_cast<size_t>(n));
     RB_RETURN_IF_ERROR(device_->Score(bases, tracks, rows, n, other.data()));
-    const std::string text = comparer_.Compare(out, other.data(), n, 0);
-    return text.empty() ? absl::OkStatus() : absl::DataLossError(absl::StrCat("check: Score, predictions: ", text));
+    return Compare("Score", out, other);
+  }
+  absl::Status ScoreKmers(const uint32_t* bases, int64_t n, int k, int position, float* out) override {
+    RB_RETURN_IF_ERROR(cpu_->ScoreKmers(bases, n, k, position, out));
+    std::vector<float> other(static_cast<size_t>(n) << (2 * k));
+    RB_RETURN_IF_ERROR(device_->ScoreKmers(bases, n, k, position, other.data()));
+    return Compare("ScoreKmers", out, other);
   }
 
  private:
+  absl::Status Compare(const char* name, const float* cpu, const std::vector<float>& device) const {
+    const std::string text = comparer_.Compare(cpu, device.data(), static_cast<int64_t>(device.size()), 0);
+    if (text.empty()) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat("check: ", name, ", predictions: ", text));
+  }
+
   std::unique_ptr<Scorer> cpu_, device_;
   Comparer comparer_;
 };

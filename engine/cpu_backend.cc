@@ -52,6 +52,10 @@ class CpuFoldedScorer : public Scorer {
     scorer_.Score(bases, tracks, rows, n, out, parallel_);
     return absl::OkStatus();
   }
+  absl::Status ScoreKmers(const uint32_t* bases, int64_t n, int k, int position, float* out) override {
+    scorer_.ScoreKmers(bases, n, k, position, out, parallel_);
+    return absl::OkStatus();
+  }
 
  private:
   cpu::CpuScorer scorer_;

@@ -127,6 +127,23 @@ class DeviceScorer : public Scorer {
     }
     return absl::OkStatus();
   }
+  // The k-mers are written out by the host, a few blocks at a time.
+  absl::Status ScoreKmers(const uint32_t* bases, int64_t n, int k, int position, float* out) override {
+    const int length = bed_.geometry().length;
+    const int64_t kmers = int64_t{1} << (2 * k), most = std::min(kmers, kBlock);
+    std::vector<uint32_t> written(static_cast<size_t>(most * words()));
+    for (int64_t i = 0; i < n; ++i) {
+      for (int64_t first = 0; first < kmers; first += most) {
+        for (int64_t m = 0; m < most; ++m) {
+          uint32_t* const sequence = written.data() + m * words();
+          std::copy_n(bases + i * words(), words(), sequence);
+          for (int j = 0; j < k; ++j) SetBase(sequence, length, position + j, KmerCode(first + m, k, j));
+        }
+        RB_RETURN_IF_ERROR(Score(written.data(), nullptr, nullptr, most, out + i * kmers + first));
+      }
+    }
+    return absl::OkStatus();
+  }
 
  private:
   static constexpr int64_t kBlock = 1 << 16;  // sequences on the device at a time: 1.3 MB of bases at 41 positions

@@ -48,6 +48,9 @@ class Scorer {
   // All pointers are the host's; a machine with its own memory copies what it needs.
   virtual absl::Status Score(const uint32_t* bases, const float* tracks, const int32_t* rows, int64_t n,
                              float* out) = 0;
+  // out[i][m]: sequence i with k-mer m written at `position`, all 4^k in alphabetical order; the same bits as Score
+  // gives for them written out. Networks of sequence alone; 1 <= k <= kMaxKmer.
+  virtual absl::Status ScoreKmers(const uint32_t* bases, int64_t n, int k, int position, float* out) = 0;
 };
 
 // Where the tensors of a folded network lie in one model's range of folded values.

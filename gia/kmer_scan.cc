@@ -12,8 +12,9 @@
 namespace rb {
 namespace {
 
-// Sequences scored at once: bounds the memory (a few MB) whatever k.
-constexpr int64_t kBlockSequences = 1 << 16;
+// Null sequences scored at once under all k-mers: at most 8 MB of predictions. Effects add up in chunks of as many, in
+// order, whatever the threads.
+constexpr int64_t kChunkSequences = 32;
 
 absl::Status CheckOptions(const ModelFile& model, const KmerScanOptions& o) {
   const Shape& shape = model.config.shape;
@@ -32,59 +33,52 @@ absl::Status CheckOptions(const ModelFile& model, const KmerScanOptions& o) {
   return absl::OkStatus();
 }
 
-// Letters of k-mer number `index`, most significant first: number 0 is AAAA..
-uint32_t CodeOf(int64_t index, int k, int i) { return static_cast<uint32_t>(index >> (2 * (k - 1 - i))) & 3u; }
+// Count, mean and sum of squared deviations of a k-mer's local effects, chunk by chunk [Chan et al. 1979].
+struct Moments {
+  double n = 0, mean = 0, m2 = 0;
 
-void Embed(int64_t kmer, int k, int position, int length, uint32_t* words) {
-  for (int i = 0; i < k; ++i) {
-    const int p = position + i, shift = 2 * (p % 16);
-    words[p / 16] = (words[p / 16] & ~(3u << shift)) | CodeOf(kmer, k, i) << shift;
-    words[CodeWords(length) + p / 32] |= 1u << (p % 32);
+  // Local effects f(with) - f(without) of one chunk: with[i * stride], without[i].
+  void Add(const float* with, int64_t stride, const float* without, int64_t count) {
+    double sum = 0, squares = 0;
+    for (int64_t i = 0; i < count; ++i) sum += static_cast<double>(with[i * stride]) - without[i];
+    const double chunk = static_cast<double>(count), chunk_mean = sum / chunk;
+    for (int64_t i = 0; i < count; ++i) {
+      const double d = static_cast<double>(with[i * stride]) - without[i] - chunk_mean;
+      squares += d * d;
+    }
+    const double delta = chunk_mean - mean, all = n + chunk;
+    m2 += squares + delta * delta * n * chunk / all;
+    mean += delta * chunk / all;
+    n = all;
   }
-}
-
-KmerEffect Summarize(int64_t kmer, int k, const float* with, const std::vector<float>& without) {
-  KmerEffect result;
-  for (int i = 0; i < k; ++i) result.kmer += "ACGU"[CodeOf(kmer, k, i)];
-  const double n = static_cast<double>(without.size());
-  double sum = 0, squares = 0;
-  for (size_t i = 0; i < without.size(); ++i) sum += static_cast<double>(with[i]) - without[i];
-  result.effect = sum / n;
-  for (size_t i = 0; i < without.size(); ++i) {
-    const double d = static_cast<double>(with[i]) - without[i] - result.effect;
-    squares += d * d;
-  }
-  result.se = std::sqrt(squares / (n - 1) / n);  // 0 / 0 with one sequence: NaN
-  return result;
-}
+};
 
 }  // namespace
 
 absl::StatusOr<std::vector<KmerEffect>> ScanKmers(const ModelFile& model, const Predictor& predictor,
                                                   const KmerScanOptions& options) {
   RB_RETURN_IF_ERROR(CheckOptions(model, options));
-  const int length = model.config.shape.length, words = PackedWords(length);
+  const int length = model.config.shape.length;
   const int64_t n = options.null_sequences, kmers = int64_t{1} << (2 * options.k);
   const uint64_t id = StableId(model.experiment, model.config.replicate);
   RB_ASSIGN_OR_RETURN(const Sequences nulls,
                       DrawProfileNulls(model.profile, length, n, DeriveKey(options.seed, Purpose::kNullModel, id)));
   RB_ASSIGN_OR_RETURN(const std::vector<float> without, predictor.Predict(nulls));
 
-  std::vector<KmerEffect> effects;
-  const int64_t block = std::max<int64_t>(1, kBlockSequences / n);
-  Sequences patterned = nulls;
-  for (int64_t first = 0; first < kmers; first += block) {
-    const int64_t count = std::min(block, kmers - first);
-    patterned.widths.assign(static_cast<size_t>(count * n), static_cast<uint16_t>(length));
-    patterned.bases.clear();
-    for (int64_t j = 0; j < count; ++j) {
-      patterned.bases.insert(patterned.bases.end(), nulls.bases.begin(), nulls.bases.end());
-      uint32_t* own = patterned.bases.data() + j * n * words;
-      for (int64_t i = 0; i < n; ++i) Embed(first + j, options.k, options.position, length, own + i * words);
-    }
-    RB_ASSIGN_OR_RETURN(const std::vector<float> with, predictor.Predict(patterned));
-    for (int64_t j = 0; j < count; ++j)
-      effects.push_back(Summarize(first + j, options.k, with.data() + j * n, without));
+  std::vector<Moments> moments(static_cast<size_t>(kmers));
+  for (int64_t first = 0; first < n; first += kChunkSequences) {
+    const int64_t count = std::min(kChunkSequences, n - first);
+    RB_ASSIGN_OR_RETURN(const std::vector<float> with,
+                        predictor.PredictKmers(nulls, first, count, options.k, options.position));
+    for (int64_t m = 0; m < kmers; ++m) moments[m].Add(with.data() + m, kmers, without.data() + first, count);
+  }
+  std::vector<KmerEffect> effects(static_cast<size_t>(kmers));
+  for (int64_t m = 0; m < kmers; ++m) {
+    KmerEffect& effect = effects[m];
+    for (int i = 0; i < options.k; ++i) effect.kmer += "ACGU"[KmerCode(m, options.k, i)];
+    effect.effect = moments[m].mean;
+    const double nulls_used = moments[m].n;
+    effect.se = std::sqrt(moments[m].m2 / (nulls_used - 1) / nulls_used);  // 0 / 0 with one sequence: NaN
   }
   // k-mers come in alphabetical order, which a stable sort keeps among equals.
   std::stable_sort(effects.begin(), effects.end(),

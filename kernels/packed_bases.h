@@ -35,6 +35,18 @@ RB_HOST_DEVICE inline uint8_t BaseAt(const uint32_t* words, int length, int p) {
   return known ? static_cast<uint8_t>(words[p / 16] >> (2 * (p % 16)) & 3u) : kUnknownBase;
 }
 
+// Writes base 0..3 at position p, known from then on.
+RB_HOST_DEVICE inline void SetBase(uint32_t* words, int length, int p, uint32_t code) {
+  const int shift = 2 * (p % 16);
+  words[p / 16] = (words[p / 16] & ~(3u << shift)) | code << shift;
+  words[CodeWords(length) + p / 32] |= 1u << (p % 32);
+}
+
+// Letter i of k-mer number `kmer`, the first being the most significant: number 0 is AAA.., in alphabetical order.
+RB_HOST_DEVICE constexpr uint32_t KmerCode(int64_t kmer, int k, int i) {
+  return static_cast<uint32_t>(kmer >> (2 * (k - 1 - i))) & 3u;
+}
+
 inline void UnpackBases(const uint32_t* words, int length, uint8_t* codes) {
   for (int p = 0; p < length; ++p) codes[p] = BaseAt(words, length, p);
 }

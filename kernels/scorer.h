@@ -50,6 +50,13 @@ struct FoldedWeights {
   const float* head = nullptr;                      // [hidden + 1], bias last
 };
 
+inline constexpr int kMaxKmer = 8;
+// What the k-mers of a scan share beside their background sequence's rows, which none of them reaches.
+enum class KmerSharing {
+  kBackground,  // every row that a letter of the k-mer reaches is computed for every k-mer
+  kLetters,     // rows that see only its first, or only its last, letters are computed once for these letters
+};
+
 namespace cpu {
 
 // True when this processor runs the bf16 scorer (AVX512-BF16); otherwise Precision::kBf16 is refused by the caller.
@@ -71,11 +78,18 @@ class CpuScorer {
   void Score(const uint32_t* bases, const float* tracks, const int32_t* rows, int64_t n, float* out,
              Parallel& parallel) const;
 
+  // out[i][m] = prediction of sequence i with k-mer m written at positions [position, position + k), for all 4^k k-mers
+  // in alphabetical order (A, C, G, U); the same bits as Score gives for sequences written out. Networks of sequence
+  // alone (structure == 0), 1 <= k <= kMaxKmer, position + k <= length. `sharing` changes the time only.
+  void ScoreKmers(const uint32_t* bases, int64_t n, int k, int position, float* out, Parallel& parallel,
+                  KmerSharing sharing = KmerSharing::kLetters) const;
+
   const ScorerGeometry& geometry() const;
   Precision precision() const;
 
+  struct Packed;  // for this library's own sources
+
  private:
-  struct Packed;
   std::unique_ptr<Packed> packed_;
 };
 

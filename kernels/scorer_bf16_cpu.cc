@@ -39,7 +39,6 @@ HWY_PUSH_ATTRIBUTES("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16")
 namespace rb::cpu {
 namespace {
 
-using internal::Block;
 using internal::Network;
 using internal::Scratch;
 
@@ -287,39 +286,24 @@ HWY_NOINLINE void DenseTile(const Network& net, const uint16_t* x, const uint16_
   }
 }
 
-// Dense layer and head of a block: pooled rows -> out.
-void DenseHead(const Network& net, const Block& block, const Scratch<uint16_t>& s) {
+void DenseHead(const Network& net, const Scratch<uint16_t>& s, int count, float* out) {
   const int inputs = net.dense_inputs();
+  std::fill_n(s.head_sums, count * internal::kMaxLanes, 0.0f);
   const auto* weights = static_cast<const uint16_t*>(net.dense);
   for (int output = 0; output < net.geometry.hidden;
        output += kPanel, weights += static_cast<int64_t>(inputs) * kPanel) {
-    ForEachTile(0, block.count, [&](int row, auto rows) {
+    ForEachTile(0, count, [&](int row, auto rows) {
       DenseTile<decltype(rows)::value>(net, s.pooled + static_cast<int64_t>(row) * inputs, weights, output,
                                        s.head_sums + row * internal::kMaxLanes);
     });
   }
-  for (int i = 0; i < block.count; ++i) {
+  for (int i = 0; i < count; ++i) {
     const __m512 sums = _mm512_load_ps(s.head_sums + i * internal::kMaxLanes);
-    block.out[block.first + i] = internal::FinishHead(net, _mm512_reduce_add_ps(sums));
+    out[i] = internal::FinishHead(net, _mm512_reduce_add_ps(sums));
   }
 }
 
-void ScoreBlock(const Network& net, const Block& block, const Scratch<uint16_t>& s) {
-  const ScorerGeometry& g = net.geometry;
-  for (int i = 0; i < block.count; ++i) {
-    internal::LoadSequence(net, block, i, s);
-    EmbedRows(net, s, 0, g.length, s.plane[0]);
-    const uint16_t* x = s.plane[0];
-    for (int layer = 0; layer < g.residual_layers; ++layer) {
-      uint16_t* y = s.plane[1 + layer % 2];
-      const bool last = layer + 1 == g.residual_layers;
-      ConvRowsForward(net, layer, 0, g.length, x, last ? s.plane[0] : nullptr, y);
-      x = y;
-    }
-    PoolRows(net, 0, g.pools(), x, s.pooled + static_cast<int64_t>(i) * net.dense_inputs());
-  }
-  DenseHead(net, block, s);
-}
+constexpr internal::Layers<uint16_t> kLayers = {&EmbedRows, &ConvRowsForward, &PoolRows, &DenseHead};
 
 }  // namespace
 }  // namespace rb::cpu
@@ -333,9 +317,7 @@ bool HasBf16() {
          __builtin_cpu_supports("avx512bf16");
 }
 
-void internal::ScoreBlockBf16(const Network& net, const Block& block, void* scratch) {
-  ScoreBlock(net, block, CarveScratch<uint16_t>(net, scratch));
-}
+const internal::Layers<uint16_t>& internal::LayersBf16() { return kLayers; }
 
 }  // namespace rb::cpu
 
@@ -343,7 +325,7 @@ void internal::ScoreBlockBf16(const Network& net, const Block& block, void* scra
 
 namespace rb::cpu {
 bool HasBf16() { return false; }
-void internal::ScoreBlockBf16(const Network&, const Block&, void*) { std::abort(); }
+const internal::Layers<uint16_t>& internal::LayersBf16() { std::abort(); }
 }  // namespace rb::cpu
 
 #endif  // RB_BF16_POSSIBLE

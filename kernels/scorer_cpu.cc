@@ -20,7 +20,6 @@ HWY_BEFORE_NAMESPACE();
 namespace rb::cpu::HWY_NAMESPACE {
 namespace {
 
-using internal::Block;
 using internal::Network;
 using internal::Scratch;
 
@@ -172,33 +171,20 @@ struct HeadEpilogue {
   }
 };
 
-// Dense layer and head of a block: pooled rows -> out.
-void DenseHead(const Network& net, const Block& block, const Scratch<float>& s) {
-  MatrixProduct(s.pooled, net.dense_inputs(), block.count, net.dense_inputs(), static_cast<const float*>(net.dense),
+void DenseHead(const Network& net, const Scratch<float>& s, int count, float* out) {
+  std::fill_n(s.head_sums, count * internal::kMaxLanes, 0.0f);
+  MatrixProduct(s.pooled, net.dense_inputs(), count, net.dense_inputs(), static_cast<const float*>(net.dense),
                 net.geometry.hidden, HeadEpilogue{net.dense_bias, net.head, s.head_sums});
   const Tag<float> d;
-  for (int i = 0; i < block.count; ++i) {
+  for (int i = 0; i < count; ++i) {
     const Vec<float> sums = hn::Load(d, s.head_sums + i * internal::kMaxLanes);
-    block.out[block.first + i] = internal::FinishHead(net, hn::GetLane(hn::SumOfLanes(d, sums)));
+    out[i] = internal::FinishHead(net, hn::GetLane(hn::SumOfLanes(d, sums)));
   }
 }
 
-void ScoreBlock(const Network& net, const Block& block, void* memory) {
-  const ScorerGeometry& g = net.geometry;
-  const Scratch<float> s = internal::CarveScratch<float>(net, memory);
-  for (int i = 0; i < block.count; ++i) {
-    internal::LoadSequence(net, block, i, s);
-    EmbedRows(net, s, 0, g.length, s.plane[0]);
-    const float* x = s.plane[0];
-    for (int layer = 0; layer < g.residual_layers; ++layer) {
-      float* y = s.plane[1 + layer % 2];
-      const bool last = layer + 1 == g.residual_layers;
-      ConvRowsForward(net, layer, 0, g.length, x, last ? s.plane[0] : nullptr, y);
-      x = y;
-    }
-    PoolRows(net, 0, g.pools(), x, s.pooled + static_cast<int64_t>(i) * net.dense_inputs());
-  }
-  DenseHead(net, block, s);
+const internal::Layers<float>* TargetLayers() {
+  static constexpr internal::Layers<float> kLayers = {&EmbedRows, &ConvRowsForward, &PoolRows, &DenseHead};
+  return &kLayers;
 }
 
 const char* TargetName() { return hwy::TargetName(HWY_TARGET); }
@@ -210,14 +196,12 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace rb::cpu {
 
-HWY_EXPORT(ScoreBlock);
+HWY_EXPORT(TargetLayers);
 HWY_EXPORT(TargetName);
 
 const char* VectorTarget() { return HWY_DYNAMIC_DISPATCH(TargetName)(); }
 
-void internal::ScoreBlockFp32(const Network& net, const Block& block, void* scratch) {
-  HWY_DYNAMIC_DISPATCH(ScoreBlock)(net, block, scratch);
-}
+const internal::Layers<float>& internal::LayersFp32() { return *HWY_DYNAMIC_DISPATCH(TargetLayers)(); }
 
 }  // namespace rb::cpu
 #endif  // HWY_ONCE

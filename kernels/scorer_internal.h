@@ -64,10 +64,13 @@ struct Block {
   int64_t Sequence(int i) const { return rows != nullptr ? rows[first + i] : first + i; }
 };
 
+// Activation planes of a task: three in turn, or one for layer 1 and each residual layer.
+inline constexpr int kMaxPlanes = kMaxResidualLayers + 1;
+
 // A task's memory. T is the type of activations: float, or uint16_t for bf16 bits.
 template <class T>
 struct Scratch {
-  T* plane[3] = {};             // row 0 of [margin + L + margin][C]; the margins are zero
+  T* plane[kMaxPlanes] = {};    // row 0 of [margin + L + margin][C]; the margins are zero
   T* pooled = nullptr;          // [kBlock][pools*C]
   float* head_sums = nullptr;   // [kBlock][kMaxLanes]
   float* tracks = nullptr;      // [half + L + half][S]; the margins are zero
@@ -87,22 +90,21 @@ struct ScratchSizes {
     tracks = AlignUp(sizeof(float) * positions * g.structure);
     base_row = AlignUp(sizeof(int32_t) * positions);
   }
-  size_t total() const { return 3 * plane + pooled + sums + tracks + base_row; }
+  size_t total(int planes) const { return planes * plane + pooled + sums + tracks + base_row; }
 };
 
-// Cuts a task's scratch and sets its margins, which no layer writes.
+// Cuts a task's scratch of ScratchSizes<T>::total(planes) bytes and sets its margins, which no layer writes.
 template <class T>
-Scratch<T> CarveScratch(const Network& net, void* memory) {
+Scratch<T> CarveScratch(const Network& net, int planes, void* memory) {
   const ScorerGeometry& g = net.geometry;
   const ScratchSizes<T> sizes(net);
   const size_t margin = static_cast<size_t>(net.margin) * g.filters, rows = static_cast<size_t>(g.length) * g.filters;
   auto* p = static_cast<unsigned char*>(memory);
   Scratch<T> s;
-  for (T*& plane : s.plane) {
-    plane = reinterpret_cast<T*>(p) + margin;
+  for (int i = 0; i < planes; ++i, p += sizes.plane) {
+    T* const plane = s.plane[i] = reinterpret_cast<T*>(p) + margin;
     std::fill_n(plane - margin, margin, T(0));
     std::fill_n(plane + rows, margin, T(0));
-    p += sizes.plane;
   }
   s.pooled = reinterpret_cast<T*>(p);
   s.head_sums = reinterpret_cast<float*>(p += sizes.pooled);
@@ -113,7 +115,6 @@ Scratch<T> CarveScratch(const Network& net, void* memory) {
   std::fill_n(s.base_row + end, half, kUnknownBase * g.filters);
   std::fill_n(s.tracks, half * g.structure, 0.0f);
   std::fill_n(s.tracks + end * g.structure, half * g.structure, 0.0f);
-  std::fill_n(s.head_sums, kBlock * kMaxLanes, 0.0f);
   return s;
 }
 
@@ -134,10 +135,35 @@ void LoadSequence(const Network& net, const Block& block, int i, const Scratch<T
 // Adds up a sequence's head and applies the sigmoid, when there is one.
 float FinishHead(const Network& net, float sum);
 
-void ScoreBlockFp32(const Network& net, const Block& block, void* scratch);
+// The layers in one arithmetic, with the vector code of one target. Rows and pools are [begin, end) of one sequence.
+template <class T>
+struct Layers {
+  using Activation = T;
+  // Layer 1 with bias and ReLU, from s.base_row and s.tracks.
+  void (*embed)(const Network& net, const Scratch<T>& s, int begin, int end, T* y);
+  // Residual layer i: y = relu(conv(x) + bias [+ skip]).
+  void (*conv)(const Network& net, int i, int begin, int end, const T* x, const T* skip, T* y);
+  // pooled[pool*C + channel] = mean of the pool's rows.
+  void (*pool)(const Network& net, int begin, int end, const T* x, T* pooled);
+  // Dense layer and head of `count` rows of s.pooled: out[0 .. count). Overwrites s.head_sums.
+  void (*dense_head)(const Network& net, const Scratch<T>& s, int count, float* out);
+};
+const Layers<float>& LayersFp32();
 // Only on processors where HasBf16().
-void ScoreBlockBf16(const Network& net, const Block& block, void* scratch);
+const Layers<uint16_t>& LayersBf16();
+
+// Calls f with the layers of the network's precision.
+template <class F>
+auto WithLayers(const Network& net, const F& f) {
+  return net.precision == Precision::kBf16 ? f(LayersBf16()) : f(LayersFp32());
+}
 
 }  // namespace rb::cpu::internal
+
+namespace rb::cpu {
+struct CpuScorer::Packed {
+  internal::Network net;
+};
+}  // namespace rb::cpu
 
 #endif  // RB_KERNELS_SCORER_INTERNAL_H_

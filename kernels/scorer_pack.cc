@@ -2,6 +2,7 @@
 #include <cassert>
 #include <cmath>
 #include <cstdio>
+#include <type_traits>
 
 #include "kernels/bf16.h"
 #include "kernels/common.h"
@@ -114,16 +115,34 @@ size_t Pack(void* base, const FoldedWeights& weights, internal::Network& net) {
   return carver.used();
 }
 
+// Layer 1's output stays for the skip, the others take turns.
+constexpr int kPlanesInTurn = 3;
+
+template <class T>
+void ScoreBlock(const internal::Network& net, const internal::Layers<T>& layers, const internal::Block& block,
+                const internal::Scratch<T>& s) {
+  const ScorerGeometry& g = net.geometry;
+  for (int i = 0; i < block.count; ++i) {
+    internal::LoadSequence(net, block, i, s);
+    layers.embed(net, s, 0, g.length, s.plane[0]);
+    const T* x = s.plane[0];
+    for (int layer = 0; layer < g.residual_layers; ++layer) {
+      T* y = s.plane[1 + layer % 2];
+      const bool last = layer + 1 == g.residual_layers;
+      layers.conv(net, layer, 0, g.length, x, last ? s.plane[0] : nullptr, y);
+      x = y;
+    }
+    layers.pool(net, 0, g.pools(), x, s.pooled + static_cast<int64_t>(i) * net.dense_inputs());
+  }
+  layers.dense_head(net, s, block.count, block.out + block.first);
+}
+
 }  // namespace
 
 float internal::FinishHead(const Network& net, float sum) {
   const float z = sum + net.head[net.geometry.hidden];
   return net.geometry.sigmoid ? 1.0f / (1.0f + std::exp(-z)) : z;
 }
-
-struct CpuScorer::Packed {
-  internal::Network net;
-};
 
 CpuScorer::CpuScorer(const ScorerGeometry& geometry, const FoldedWeights& weights, Precision precision)
     : packed_(std::make_unique<Packed>()) {
@@ -156,14 +175,15 @@ void CpuScorer::Score(const uint32_t* bases, const float* tracks, const int32_t*
                       Parallel& parallel) const {
   const internal::Network& net = packed_->net;
   assert(net.geometry.structure == 0 || tracks != nullptr);
-  const bool bf16 = net.precision == Precision::kBf16;
-  const size_t bytes =
-      bf16 ? internal::ScratchSizes<uint16_t>(net).total() : internal::ScratchSizes<float>(net).total();
-  const auto score = bf16 ? &internal::ScoreBlockBf16 : &internal::ScoreBlockFp32;
-  parallel.Run((n + internal::kBlock - 1) / internal::kBlock, [&](int64_t task, int thread) {
-    const int64_t first = task * internal::kBlock;
-    const int count = static_cast<int>(std::min<int64_t>(internal::kBlock, n - first));
-    score(net, {bases, tracks, rows, first, count, out}, parallel.Scratch(thread, bytes));
+  internal::WithLayers(net, [&](const auto& layers) {
+    using T = typename std::decay_t<decltype(layers)>::Activation;
+    const size_t bytes = internal::ScratchSizes<T>(net).total(kPlanesInTurn);
+    parallel.Run((n + internal::kBlock - 1) / internal::kBlock, [&](int64_t task, int thread) {
+      const int64_t first = task * internal::kBlock;
+      const int count = static_cast<int>(std::min<int64_t>(internal::kBlock, n - first));
+      ScoreBlock(net, layers, {bases, tracks, rows, first, count, out},
+                 internal::CarveScratch<T>(net, kPlanesInTurn, parallel.Scratch(thread, bytes)));
+    });
   });
 }
 

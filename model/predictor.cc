@@ -50,7 +50,7 @@ absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision pr
   return predictor;
 }
 
-absl::StatusOr<std::vector<float>> Predictor::Predict(const Sequences& sequences, std::span<const int32_t> rows) const {
+absl::Status Predictor::CheckSequences(const Sequences& sequences) const {
   if (sequences.length != geometry_.length || sequences.structure_channels != geometry_.structure) {
     return absl::InvalidArgumentError(
         absl::StrCat("the sequences have ", sequences.length, " positions and ", sequences.structure_channels,
@@ -59,6 +59,26 @@ absl::StatusOr<std::vector<float>> Predictor::Predict(const Sequences& sequences
   const int64_t size = sequences.size();
   RB_CHECK(sequences.bases.size() == static_cast<size_t>(size * PackedWords(sequences.length)));
   RB_CHECK(sequences.tracks.size() == static_cast<size_t>(size * sequences.length * sequences.structure_channels));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<float>> Predictor::PredictKmers(const Sequences& sequences, int64_t first, int64_t n, int k,
+                                                           int position) const {
+  RB_RETURN_IF_ERROR(CheckSequences(sequences));
+  RB_CHECK(first >= 0 && n >= 0 && first + n <= sequences.size());
+  if (geometry_.structure != 0 || k < 1 || k > kMaxKmer || position < 0 || position + k > geometry_.length) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "a ", k, "-mer at position ", position, " of ", geometry_.length, " positions and ", geometry_.structure,
+        " structure channels; expected 1 to ", kMaxKmer, " letters within the sequence and a model of sequence alone"));
+  }
+  std::vector<float> out(static_cast<size_t>(n) << (2 * k));
+  RB_RETURN_IF_ERROR(scorer_->ScoreKmers(sequences.packed(first), n, k, position, out.data()));
+  return out;
+}
+
+absl::StatusOr<std::vector<float>> Predictor::Predict(const Sequences& sequences, std::span<const int32_t> rows) const {
+  RB_RETURN_IF_ERROR(CheckSequences(sequences));
+  const int64_t size = sequences.size();
   for (const int32_t row : rows) {
     if (row >= 0 && row < size) continue;
     return absl::InvalidArgumentError(absl::StrCat("row ", row, " is outside the ", size, " sequences"));

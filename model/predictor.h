@@ -24,9 +24,15 @@ class Predictor {
   // Predictions of sequences rows[0..n) (all when rows is empty), in the transformed scale (probabilities when
   // classification). The data set's length and structure channels must equal the model's.
   absl::StatusOr<std::vector<float>> Predict(const Sequences& sequences, std::span<const int32_t> rows = {}) const;
+  // Sequence rows [first, first + n) with every k-mer written at `position`: [n][4^k], k-mers in alphabetical order.
+  // Models of sequence alone; InvalidArgument when the k-mer does not fit.
+  absl::StatusOr<std::vector<float>> PredictKmers(const Sequences& sequences, int64_t first, int64_t n, int k,
+                                                  int position) const;
   const ScorerGeometry& geometry() const { return geometry_; }
 
  private:
+  absl::Status CheckSequences(const Sequences& sequences) const;
+
   ScorerGeometry geometry_;
   std::unique_ptr<Scorer> scorer_;
 };
