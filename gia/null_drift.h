@@ -15,8 +15,10 @@ namespace rb {
 // Thresholds of the verdict. They bound the difference itself, not its significance: what chance adds to it at the
 // given numbers of sequences is taken off first (see the fields below), so that large sets are not condemned for
 // trifles and small ones not for noise.
-inline constexpr double kDriftMaxKs = 0.25;             // a quarter of one set's scores would have to move
-inline constexpr double kDriftMaxTotalVariation = 0.1;  // a tenth of the 3-mers are others
+inline constexpr double kDriftMaxKs = 0.25;  // a quarter of one set's scores would have to move
+// A tenth of the 3-mers are others. Of the RNAcompete sets of 2009 and 2013, profile nulls differ by 0.04 to 0.06 and
+// mononucleotide shuffles by 0.06 to 0.08.
+inline constexpr double kDriftMaxTotalVariation = 0.1;
 // 1 % point of the Kolmogorov-Smirnov distance of n and m draws from one distribution: this times sqrt(1/n + 1/m)
 // [Smirnov 1948].
 inline constexpr double kDriftKsNoise = 1.628;
