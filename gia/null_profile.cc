@@ -50,7 +50,8 @@ uint8_t Draw(const Cumulative& cumulative, double uniform) {
 
 }  // namespace
 
-absl::StatusOr<Sequences> DrawProfileNulls(std::span<const float> profile, int length, int64_t n, uint64_t key) {
+absl::StatusOr<Sequences> DrawProfileNulls(std::span<const float> profile, int length, int64_t n, uint64_t key,
+                                           int64_t first) {
   const auto cumulative = Cumulate(profile, length);
   if (!cumulative.ok()) return cumulative.status();
   Sequences sequences;
@@ -59,7 +60,7 @@ absl::StatusOr<Sequences> DrawProfileNulls(std::span<const float> profile, int l
   sequences.bases.resize(static_cast<size_t>(n) * PackedWords(length));
   std::vector<uint8_t> codes(static_cast<size_t>(length));
   for (int64_t i = 0; i < n; ++i) {
-    PhiloxStream stream(key, static_cast<uint64_t>(i));
+    PhiloxStream stream(key, static_cast<uint64_t>(first + i));
     for (int p = 0; p < length; ++p) codes[p] = Draw((*cumulative)[p], stream.Uniform());
     PackBases(codes.data(), length, sequences.bases.data() + i * PackedWords(length));
   }

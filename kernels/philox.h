@@ -21,6 +21,8 @@ enum class Purpose : uint64_t {
   kSplit = 4,
   kSimulate = 5,
   kNullModel = 6,
+  kShuffle = 7,
+  kPattern = 8,
 };
 
 struct PhiloxBlock {
