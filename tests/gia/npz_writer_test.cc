@@ -106,7 +106,7 @@ std::vector<T> Values(const std::string& file, const std::string& header) {
   text.pop_back();
   ExpectEqual(text.substr(0, text.find_last_not_of(' ') + 1), header);
   std::vector<T> values((file.size() - 10 - size) / sizeof(T));
-  std::memcpy(values.data(), file.data() + 10 + size, values.size() * sizeof(T));
+  if (!values.empty()) std::memcpy(values.data(), file.data() + 10 + size, values.size() * sizeof(T));
   return values;
 }
 
