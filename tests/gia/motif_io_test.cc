@@ -93,6 +93,23 @@ TEST(MotifRoundTrip, WholeCountsStayWhole) {
   ExpectEqual(FormatMotifs(*read, MotifFormat::kTransfac).value(),
               std::string("ID M\nXX\nP0\tA\tC\tG\tU\n01\t1\t2\t0\t3\n02\t0\t0\t6\t0\n03\t1\t1\t1\t3\n04\t5\t1\t0\t0\n"
                           "XX\n//\n"));
+  // 1 / 49 * 49 is not 1 in double: every share of every small number of sites comes out whole all the same.
+  for (int sites = 1; sites <= 200; ++sites) {
+    MotifRecord motif;
+    motif.pwm.name = "M";
+    motif.sites = sites;
+    std::string expected = ">M\n", rows[2];
+    for (int count = 0; count <= sites; ++count) {
+      motif.pwm.columns.push_back(
+          {static_cast<double>(count) / sites, static_cast<double>(sites - count) / sites, 0, 0});
+      rows[0] += " " + std::to_string(count);
+      rows[1] += " " + std::to_string(sites - count);
+    }
+    const std::vector<MotifRecord> motifs = {motif};
+    const std::string text = FormatMotifs(motifs, MotifFormat::kJaspar).value();
+    expected += "A [" + rows[0] + " ]\nC [" + rows[1] + " ]\n";
+    ExpectEqual(text.substr(0, expected.size()), expected);
+  }
 }
 
 TEST(MotifFiles, TextOfAMemeFileAndATable) {
@@ -177,78 +194,82 @@ TEST(MotifFiles, JasparAndTransfacAsOthersWriteThem) {
   ExpectEqual(zipped->at(0).pwm.columns[0][0], 1.0);
 }
 
+// A file up to the numbers in the heading of its first matrix.
+const std::string kMatrix = "MEME version 4\nMOTIF a\nletter-probability matrix: ";
+
+// Files, and what the refusal says.
+const struct {
+  std::string text;
+  std::vector<std::string> parts;
+} kBadFiles[] = {
+    {"", {":1:1: found the end of the file", "MEME version 4"}},
+    {"\n\n", {":3:1: found the end of the file"}},
+    {"  hello\n", {":1:3: found 'hello'", "expected a MEME, JASPAR or TRANSFAC file"}},
+    {"MEME version 3.0\n", {":1:1: found 'MEME version 3.0'", "'MEME version 4' or later"}},
+    {"MEME version\n", {"'MEME version 4' or later"}},
+    {"MEME version x4\n", {"'MEME version 4' or later"}},
+    {"MEME version 4\n", {":2:1: found the end of the file", "at least one MOTIF"}},
+    {"MEME version 4\nALPHABET= ACDEFGHIKLMNPQRSTVWY\n", {":2:11: found 'ACDEF", "ACGU or ACGT"}},
+    {"MEME version 4\nALPHABET \"X\" PROTEIN-LIKE\n", {":2:1:", "ACGU or ACGT"}},
+    {"MEME version 4\nALPHABET \"X\" RNA-LIKE\nA\n", {":4:1: found the end", "END ALPHABET"}},
+    {"MEME version 4\nMOTIF\n", {":2:1: found 'MOTIF'", "a name"}},
+    {"MEME version 4\nMOTIF a\nMOTIF b\n", {":3:1: found 'MOTIF b'", "matrix of motif 'a'"}},
+    {"MEME version 4\nMOTIF a\n", {":3:1: found the end", "matrix of motif 'a'"}},
+    {"MEME version 4\nletter-probability matrix: w= 1\n", {":2:1:", "a line MOTIF before"}},
+    {kMatrix + "alength= 20 w= 1\n", {":3:37: found '20'", "4 letters"}},
+    {kMatrix + "w= 0\n", {":3:31: found '0'", "1 to 10000"}},
+    {kMatrix + "w= 1.5\n", {"found '1.5'", "1 to 10000"}},
+    {kMatrix + "w= 99999999999\n", {"found '99999999999'", "1 to 10000"}},
+    {kMatrix + "w= 1e999\n", {"found '1e999'", "a number of 0 or more"}},
+    {kMatrix + "w= \n", {":3:28: found 'w'", "pairs"}},
+    {kMatrix + "w= 2\n1 0 0 0\n", {":5:1: found the end of the file", "row 2 of 2 of motif 'a'"}},
+    {kMatrix + "w= 1\n1 0 0\n", {":4:1: found 3 fields", "row 1 of 1"}},
+    {kMatrix + "w= 1\n1 0 0 0 0\n", {":4:1: found 5 fields"}},
+    {kMatrix + "w= 1\n0.5 0.6 0 0\n", {":4:1: found a row that adds up to 1.1"}},
+    {kMatrix + "w= 1\n0 0 0 0\n", {"adds up to 0"}},
+    {kMatrix + "w= 1\n1 0 x 0\n", {":4:5: found 'x'", "a number of 0 or more"}},
+    {kMatrix + "w= 1\n1 -0.1 0.1 0\n", {":4:3: found '-0.1'"}},
+    {kMatrix + "w= 1\n1 nan 0 0\n", {":4:3: found 'nan'"}},
+    {kMatrix + "w= 1\ninf 0 0 0\n", {":4:1: found 'inf'"}},
+    {kMatrix + "w= 1\n0x1 0 0 0\n", {":4:1: found '0x1'"}},
+    {kMatrix + "\nMOTIF b\n", {":4:1: found 2 fields", "row 1 of motif 'a'"}},
+    {kMatrix + "w= 1\n1 0 0 0\nMOTIF b\n", {":6:1: found the end", "motif 'b'"}},
+    {">\n", {":1:1: found '>'", "a motif's name"}},
+    {">a\n1 2\n1 2\n1 2\n", {":5:1: found the end", "four rows of counts"}},
+    {">a\n1 2\n1 2 3\n", {":3:1: found a row of 3 counts", "2 as in the first row"}},
+    {">a\nA [1 2]\nC [1 2]\nC [1 2]\n", {":4:1: found 'C'", "once"}},
+    {">a\nA [1]\nT [1]\nu [1]\n", {":4:1: found 'u'", "once"}},
+    {">a\nA [1]\n1\n", {":3:1: found '1'", "begins with its letter"}},
+    {">a\n1\nA [1]\n", {":3:1: found 'A [1]'", "without a letter"}},
+    {">a\nA [1 2\n", {":2:6: found '2'", "']'"}},
+    {">a\nA [1] 2\n", {":2:7: found '2'", "']'"}},
+    {">a\nA []\n", {":2:1: found a row of 0 counts"}},
+    {">a\nA [\n", {"']'"}},
+    {">a\nN [1]\n", {":2:1: found 'N'"}},
+    {">a\n1 0\n1 0\n1 0\n1 0\n", {":5:1: found no usable counts at position 2 of motif 'a'", "a positive sum"}},
+    {">a\n1e308\n1e308\n1e308\n1\n", {"no usable counts at position 1"}},
+    {">a\n-1\n", {":2:1: found '-1'"}},
+    {">a\n1\n0\n0\n0\n5\n", {":6:1: found '5'", "'>'"}},
+    {"ID a\nP0 A C G T\n1 1 1 1 1\n", {":4:1: found the end", "or '//'"}},
+    {"ID a\nP0 A C G T\n1 1 1 1 1\nXX\n", {":5:1: found the end", "'//' behind the last record"}},
+    {"ID a\nXX\n//\n", {":3:1: found no matrix in 'a'"}},
+    {"P0 A C G T\n1 1 1 1 1\n//\n", {":3:1: found a record without a name"}},
+    {"ID a\nP0 A C G\n", {":2:1: found 'P0 A C G'", "the letters"}},
+    {"ID a\nP0 A C G G\n", {":2:1:", "the letters"}},
+    {"ID a\nP0 A C G N\n", {":2:1:", "the letters"}},
+    {"ID a\nP0 A C G TT\n", {":2:1:", "the letters"}},
+    {"ID a\nP0 A C G T\nXX\n", {":3:1: found 'XX'", "row 1 of the matrix"}},
+    {"ID a\nP0 A C G T\n1 1 1 1\n", {":3:1: found 4 fields"}},
+    {"ID a\nP0 A C G T\n1 1 1 z 1\n", {":3:7: found 'z'"}},
+    {"ID a\nP0 A C G T\n1 0 0 0 0\n//\n", {"no usable counts at position 1"}},
+    {"ID a\nP0 A C G T\n1 1 0 0 0\nP0 A C G T\n1 1 0 0 0\n", {":4:1: found 'P0'", "one matrix a record"}},
+    {"VV x\n//\n", {":3:1: found the end", "at least one record"}},
+    {std::string(">a\n\0 1\n", 7), {":2:"}},
+};
+
 TEST(MotifErrors, EachWithItsPlace) {
   const TemporaryFolder folder;
-  const std::string meme = "MEME version 4\nMOTIF a\nletter-probability matrix: ";
-  const struct {
-    std::string text;
-    std::vector<std::string> parts;
-  } table[] = {
-      {"", {":1:1: found the end of the file", "MEME version 4"}},
-      {"\n\n", {":3:1: found the end of the file"}},
-      {"  hello\n", {":1:3: found 'hello'", "expected a MEME, JASPAR or TRANSFAC file"}},
-      {"MEME version 3.0\n", {":1:1: found 'MEME version 3.0'", "'MEME version 4' or later"}},
-      {"MEME version\n", {"'MEME version 4' or later"}},
-      {"MEME version x4\n", {"'MEME version 4' or later"}},
-      {"MEME version 4\n", {":2:1: found the end of the file", "at least one MOTIF"}},
-      {"MEME version 4\nALPHABET= ACDEFGHIKLMNPQRSTVWY\n", {":2:11: found 'ACDEF", "ACGU or ACGT"}},
-      {"MEME version 4\nALPHABET \"X\" PROTEIN-LIKE\n", {":2:1:", "ACGU or ACGT"}},
-      {"MEME version 4\nALPHABET \"X\" RNA-LIKE\nA\n", {":4:1: found the end", "END ALPHABET"}},
-      {"MEME version 4\nMOTIF\n", {":2:1: found 'MOTIF'", "a name"}},
-      {"MEME version 4\nMOTIF a\nMOTIF b\n", {":3:1: found 'MOTIF b'", "matrix of motif 'a'"}},
-      {"MEME version 4\nMOTIF a\n", {":3:1: found the end", "matrix of motif 'a'"}},
-      {"MEME version 4\nletter-probability matrix: w= 1\n", {":2:1:", "a line MOTIF before"}},
-      {meme + "alength= 20 w= 1\n", {":3:37: found '20'", "4 letters"}},
-      {meme + "w= 0\n", {":3:31: found '0'", "1 to 10000"}},
-      {meme + "w= 1.5\n", {"found '1.5'", "1 to 10000"}},
-      {meme + "w= 99999999999\n", {"found '99999999999'", "1 to 10000"}},
-      {meme + "w= 1e999\n", {"found '1e999'", "a number of 0 or more"}},
-      {meme + "w= \n", {":3:28: found 'w'", "pairs"}},
-      {meme + "w= 2\n1 0 0 0\n", {":5:1: found the end of the file", "row 2 of 2 of motif 'a'"}},
-      {meme + "w= 1\n1 0 0\n", {":4:1: found 3 fields", "row 1 of 1"}},
-      {meme + "w= 1\n1 0 0 0 0\n", {":4:1: found 5 fields"}},
-      {meme + "w= 1\n0.5 0.6 0 0\n", {":4:1: found a row that adds up to 1.1"}},
-      {meme + "w= 1\n0 0 0 0\n", {"adds up to 0"}},
-      {meme + "w= 1\n1 0 x 0\n", {":4:5: found 'x'", "a number of 0 or more"}},
-      {meme + "w= 1\n1 -0.1 0.1 0\n", {":4:3: found '-0.1'"}},
-      {meme + "w= 1\n1 nan 0 0\n", {":4:3: found 'nan'"}},
-      {meme + "w= 1\ninf 0 0 0\n", {":4:1: found 'inf'"}},
-      {meme + "w= 1\n0x1 0 0 0\n", {":4:1: found '0x1'"}},
-      {meme + "\nMOTIF b\n", {":4:1: found 2 fields", "row 1 of motif 'a'"}},
-      {meme + "w= 1\n1 0 0 0\nMOTIF b\n", {":6:1: found the end", "motif 'b'"}},
-      {">\n", {":1:1: found '>'", "a motif's name"}},
-      {">a\n1 2\n1 2\n1 2\n", {":5:1: found the end", "four rows of counts"}},
-      {">a\n1 2\n1 2 3\n", {":3:1: found a row of 3 counts", "2 as in the first row"}},
-      {">a\nA [1 2]\nC [1 2]\nC [1 2]\n", {":4:1: found 'C'", "once"}},
-      {">a\nA [1]\nT [1]\nu [1]\n", {":4:1: found 'u'", "once"}},
-      {">a\nA [1]\n1\n", {":3:1: found '1'", "begins with its letter"}},
-      {">a\n1\nA [1]\n", {":3:1: found 'A [1]'", "without a letter"}},
-      {">a\nA [1 2\n", {":2:6: found '2'", "']'"}},
-      {">a\nA [1] 2\n", {":2:7: found '2'", "']'"}},
-      {">a\nA []\n", {":2:1: found a row of 0 counts"}},
-      {">a\nA [\n", {"']'"}},
-      {">a\nN [1]\n", {":2:1: found 'N'"}},
-      {">a\n1 0\n1 0\n1 0\n1 0\n", {":5:1: found no usable counts at position 2 of motif 'a'", "a positive sum"}},
-      {">a\n1e308\n1e308\n1e308\n1\n", {"no usable counts at position 1"}},
-      {">a\n-1\n", {":2:1: found '-1'"}},
-      {">a\n1\n0\n0\n0\n5\n", {":6:1: found '5'", "'>'"}},
-      {"ID a\nP0 A C G T\n1 1 1 1 1\n", {":4:1: found the end", "or '//'"}},
-      {"ID a\nP0 A C G T\n1 1 1 1 1\nXX\n", {":5:1: found the end", "'//' behind the last record"}},
-      {"ID a\nXX\n//\n", {":3:1: found no matrix in 'a'"}},
-      {"P0 A C G T\n1 1 1 1 1\n//\n", {":3:1: found a record without a name"}},
-      {"ID a\nP0 A C G\n", {":2:1: found 'P0 A C G'", "the letters"}},
-      {"ID a\nP0 A C G G\n", {":2:1:", "the letters"}},
-      {"ID a\nP0 A C G N\n", {":2:1:", "the letters"}},
-      {"ID a\nP0 A C G TT\n", {":2:1:", "the letters"}},
-      {"ID a\nP0 A C G T\nXX\n", {":3:1: found 'XX'", "row 1 of the matrix"}},
-      {"ID a\nP0 A C G T\n1 1 1 1\n", {":3:1: found 4 fields"}},
-      {"ID a\nP0 A C G T\n1 1 1 z 1\n", {":3:7: found 'z'"}},
-      {"ID a\nP0 A C G T\n1 0 0 0 0\n//\n", {"no usable counts at position 1"}},
-      {"ID a\nP0 A C G T\n1 1 0 0 0\nP0 A C G T\n1 1 0 0 0\n", {":4:1: found 'P0'", "one matrix a record"}},
-      {"VV x\n//\n", {":3:1: found the end", "at least one record"}},
-      {std::string(">a\n\0 1\n", 7), {":2:"}},
-  };
-  for (const auto& row : table) {
+  for (const auto& row : kBadFiles) {
     const std::string path = folder.Write("bad", row.text);
     const auto read = ReadMotifs(path);
     ExpectError(read, StatusCode::kInvalidArgument, {path + ":"});
@@ -259,11 +280,10 @@ TEST(MotifErrors, EachWithItsPlace) {
     }
   }
   ExpectError(ReadMotifs(folder / "none"), StatusCode::kNotFound, {"none"});
-  const std::string many(2 * (kMaxMotifColumns + 1), '1');
   std::string wide = ">a\n";
   for (int i = 0; i <= kMaxMotifColumns; ++i) wide += "1 ";
   ExpectError(ReadMotifs(folder.Write("wide", wide)), StatusCode::kInvalidArgument, {"1 to 10000"});
-  std::string tall = meme + "\n", transfac = "ID a\nP0 A C G T\n";
+  std::string tall = kMatrix + "\n", transfac = "ID a\nP0 A C G T\n";
   for (int i = 0; i <= kMaxMotifColumns; ++i) tall += "1 0 0 0\n", transfac += "1 1 0 0 0\n";
   ExpectError(ReadMotifs(folder.Write("tall", tall)), StatusCode::kInvalidArgument, {"at most 10000 columns"});
   ExpectError(ReadMotifs(folder.Write("tall", transfac)), StatusCode::kInvalidArgument, {"at most 10000 columns"});

@@ -243,6 +243,15 @@ TEST(MatchMotifTest, DegenerateInputs) {
   ExpectEqual(flat[0].e, 1.0);
   ExpectEqual(flat[0].offset, 0);
   ExpectEqual(flat[0].overlap, 2);
+  // The longest overlap wins among equals, then the offset nearest 0.
+  MatchOptions short_overlaps;
+  short_overlaps.min_overlap = 1;
+  const Pwm four = FromLetters("AAAA");
+  const std::vector<Pwm> two = {query};
+  for (const auto& tied : {MatchMotif(query, same, short_overlaps), MatchMotif(four, two, short_overlaps)}) {
+    ExpectEqual(tied->at(0).overlap, 2);
+    ExpectEqual(tied->at(0).offset, 0);
+  }
   // Exact p: query AC against ACGU; the null has each letter once, so two matches have p 1/16, at 3 offsets.
   const Pwm ac = FromLetters("AC");
   const std::vector<Pwm> acgu = {FromLetters("ACGU")};
