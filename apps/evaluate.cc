@@ -11,12 +11,12 @@
 #include "apps/outputs.h"
 #include "apps/reporter.h"
 #include "apps/run_record.h"
-#include "apps/statistics.h"
 #include "apps/text.h"
 #include "data/readers.h"
 #include "data/split.h"
 #include "data/writers.h"
 #include "engine/check.h"
+#include "gia/statistics.h"
 #include "model/predictor.h"
 
 namespace rb::apps {

@@ -5,11 +5,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "apps/statistics.h"
 #include "apps/text.h"
 #include "data/line_reader.h"
 #include "data/text_value.h"
 #include "engine/check.h"
+#include "gia/statistics.h"
 
 namespace rb::apps {
 namespace {

@@ -1,7 +1,6 @@
 // Tables that carry score and sequence in the same row: the 2009 per-protein tables and "score sequence" lines.
 #include "data/line_tables_reader.h"
 
-#include <algorithm>
 #include <string_view>
 #include <utility>
 #include <vector>
@@ -18,17 +17,6 @@ constexpr std::string_view kScoreLine = "a line of two blank-separated fields, s
 
 std::vector<ColumnSpec> ProteinColumns() {
   return {{{"set"}}, {{"score"}}, {{"sequence", "seq"}}, {{"design"}, false}};
-}
-
-// The fields of a line that is cut at runs of blanks.
-std::vector<std::string_view> SplitBlanks(std::string_view text) {
-  std::vector<std::string_view> fields;
-  for (text = StripBlanks(text); !text.empty(); text = StripBlanks(text)) {
-    const size_t end = std::min(text.find_first_of(" \t"), text.size());
-    fields.push_back(text.substr(0, end));
-    text.remove_prefix(end);
-  }
-  return fields;
 }
 
 // The data set of one experiment that takes its name from the file.

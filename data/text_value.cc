@@ -1,6 +1,7 @@
 // Numbers, fields and headers of text tables.
 #include "data/text_value.h"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -75,6 +76,16 @@ void SplitTabs(std::string_view line, std::vector<std::string_view>* fields) {
     if (tab == std::string_view::npos) return;
     line.remove_prefix(tab + 1);
   }
+}
+
+std::vector<std::string_view> SplitBlanks(std::string_view line) {
+  std::vector<std::string_view> fields;
+  for (line = StripBlanks(line); !line.empty(); line = StripBlanks(line)) {
+    const size_t end = std::min(line.find_first_of(" \t"), line.size());
+    fields.push_back(line.substr(0, end));
+    line.remove_prefix(end);
+  }
+  return fields;
 }
 
 absl::Status CheckFieldCount(std::string_view file, const Line& line, const std::vector<std::string_view>& fields,

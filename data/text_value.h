@@ -21,6 +21,9 @@ inline constexpr std::string_view kScoreExpected = "a finite number, or nothing,
 // Cuts `line` at tabs. `fields` is reused.
 void SplitTabs(std::string_view line, std::vector<std::string_view>* fields);
 
+// The fields of a line that is cut at runs of blanks.
+std::vector<std::string_view> SplitBlanks(std::string_view line);
+
 // 1-based column of a field of `line`.
 inline int64_t ColumnOf(const Line& line, std::string_view field) { return field.data() - line.text.data() + 1; }
 
