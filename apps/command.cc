@@ -20,6 +20,7 @@ constexpr Command kCommands[] = {
     {"evaluate", "score trained models against measured targets", DefineEvaluate},
     {"predict", "predict the binding of any sequences", DefinePredict},
     {"scan", "rank all k-mers by their global importance to a model", DefineScan},
+    {"gia", "global importance analysis: motifs, sites, spacing, GC, hairpins", DefineGia},
     {"model", "look into a model file (model info FILE)", DefineModel},
     {"bench", "time training steps and scoring on this machine", DefineBench},
     {"doctor", "check machine, device, memory and disk", DefineDoctor},

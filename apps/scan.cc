@@ -9,6 +9,8 @@
 #include "data/writers.h"
 #include "engine/check.h"
 #include "gia/kmer_scan.h"
+#include "gia/null_model.h"
+#include "kernels/philox.h"
 #include "model/predictor.h"
 
 namespace rb::apps {
@@ -34,12 +36,16 @@ absl::Status Run(const Flags& flags) {
                                    length, " positions; expected position + k of at most that"));
   }
   RB_ASSIGN_OR_RETURN(const Predictor predictor, Predictor::Create(model, machine.precision, *machine.backend));
-  KmerScanOptions options;
-  options.k = flags.k;
-  options.position = flags.position;
-  options.null_sequences = flags.null_sequences;
-  options.seed = flags.common.seed;
-  RB_ASSIGN_OR_RETURN(const std::vector<KmerEffect> effects, ScanKmers(model, predictor, options));
+  NullOptions null;
+  null.n = flags.null_sequences;
+  null.seed = flags.common.seed;
+  null.id = StableId(model.experiment, model.config.replicate);
+  NullSources sources;
+  sources.length = model.config.shape.length;
+  sources.profile = model.profile;
+  RB_ASSIGN_OR_RETURN(const NullSet nulls, DrawNulls(null, sources));
+  RB_ASSIGN_OR_RETURN(const std::vector<KmerEffect> effects,
+                      ScanKmers(predictor, nulls.sequences, {flags.k, flags.position}));
   std::string text = "kmer\teffect\tse\n";
   for (size_t i = 0; i < effects.size() && (flags.top == 0 || i < static_cast<size_t>(flags.top)); ++i) {
     std::string kmer = effects[i].kmer;

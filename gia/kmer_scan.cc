@@ -5,9 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/check.h"
-#include "gia/null_profile.h"
 #include "kernels/packed_bases.h"
-#include "kernels/philox.h"
 
 namespace rb {
 namespace {
@@ -16,21 +14,33 @@ namespace {
 // order, whatever the threads.
 constexpr int64_t kChunkSequences = 32;
 
-absl::Status CheckOptions(const ModelFile& model, const KmerScanOptions& o) {
-  const Shape& shape = model.config.shape;
-  if (shape.structure != 0) {
+absl::Status CheckOptions(const ScorerGeometry& g, const KmerScanOptions& o) {
+  if (g.structure != 0) {
     return absl::InvalidArgumentError(
         "the k-mer scan needs a model of sequence alone: structure tracks of null sequences are not made yet");
   }
-  if (o.k < 1 || o.k > 8) return absl::InvalidArgumentError(absl::StrCat("k is ", o.k, "; expected 1 to 8"));
-  if (o.position < 0 || o.position > shape.length - o.k) {
-    return absl::InvalidArgumentError(absl::StrCat("a ", o.k, "-mer at position ", o.position, " does not fit ",
-                                                   shape.length, " positions; expected 0 to ", shape.length - o.k));
+  if (o.k < 1 || o.k > kMaxKmer) {
+    return absl::InvalidArgumentError(absl::StrCat("k is ", o.k, "; expected 1 to ", kMaxKmer));
   }
-  if (o.null_sequences < 1 || o.null_sequences > 1'000'000) {
-    return absl::InvalidArgumentError(absl::StrCat(o.null_sequences, " null sequences; expected 1 to 1000000"));
+  if (o.position < 0 || o.position > g.length - o.k) {
+    return absl::InvalidArgumentError(absl::StrCat("a ", o.k, "-mer at position ", o.position, " does not fit ",
+                                                   g.length, " positions; expected 0 to ", g.length - o.k));
   }
   return absl::OkStatus();
+}
+
+// The sequences without padding at positions [begin, end).
+Sequences WithBasesAt(const Sequences& nulls, int begin, int end) {
+  Sequences kept;
+  kept.length = nulls.length;
+  const int words = PackedWords(nulls.length);
+  for (int64_t i = 0; i < nulls.size(); ++i) {
+    const int width = nulls.widths[i], left = LeftPadding(nulls.length, width);
+    if (begin < left || end > left + width) continue;
+    kept.widths.push_back(nulls.widths[i]);
+    kept.bases.insert(kept.bases.end(), nulls.packed(i), nulls.packed(i) + words);
+  }
+  return kept;
 }
 
 // Count, mean and sum of squared deviations of a k-mer's local effects, chunk by chunk [Chan et al. 1979].
@@ -55,16 +65,16 @@ struct Moments {
 
 }  // namespace
 
-absl::StatusOr<std::vector<KmerEffect>> ScanKmers(const ModelFile& model, const Predictor& predictor,
+absl::StatusOr<std::vector<KmerEffect>> ScanKmers(const Predictor& predictor, const Sequences& all_nulls,
                                                   const KmerScanOptions& options) {
-  RB_RETURN_IF_ERROR(CheckOptions(model, options));
-  const int length = model.config.shape.length;
-  const int64_t n = options.null_sequences, kmers = int64_t{1} << (2 * options.k);
-  const uint64_t id = StableId(model.experiment, model.config.replicate);
-  RB_ASSIGN_OR_RETURN(const Sequences nulls,
-                      DrawProfileNulls(model.profile, length, n, DeriveKey(options.seed, Purpose::kNullModel, id)));
+  RB_RETURN_IF_ERROR(CheckOptions(predictor.geometry(), options));
+  const Sequences nulls = WithBasesAt(all_nulls, options.position, options.position + options.k);
+  const int64_t n = nulls.size(), kmers = int64_t{1} << (2 * options.k);
+  if (n == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("no null sequence has bases at positions ", options.position, " to ",
+                                                   options.position + options.k - 1, "; expected longer sequences"));
+  }
   RB_ASSIGN_OR_RETURN(const std::vector<float> without, predictor.Predict(nulls));
-
   std::vector<Moments> moments(static_cast<size_t>(kmers));
   for (int64_t first = 0; first < n; first += kChunkSequences) {
     const int64_t count = std::min(kChunkSequences, n - first);
@@ -77,8 +87,9 @@ absl::StatusOr<std::vector<KmerEffect>> ScanKmers(const ModelFile& model, const 
     KmerEffect& effect = effects[m];
     for (int i = 0; i < options.k; ++i) effect.kmer += "ACGU"[KmerCode(m, options.k, i)];
     effect.effect = moments[m].mean;
-    const double nulls_used = moments[m].n;
-    effect.se = std::sqrt(moments[m].m2 / (nulls_used - 1) / nulls_used);  // 0 / 0 with one sequence: NaN
+    effect.n = n;
+    const double count = static_cast<double>(n);
+    effect.se = std::sqrt(moments[m].m2 / (count - 1) / count);  // 0 / 0 with one sequence: NaN
   }
   // k-mers come in alphabetical order, which a stable sort keeps among equals.
   std::stable_sort(effects.begin(), effects.end(),

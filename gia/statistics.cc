@@ -175,7 +175,7 @@ std::vector<double> BenjaminiHochberg(std::span<const double> p) {
   const double m = static_cast<double>(order.size());
   double least = 1;
   for (size_t k = order.size(); k-- > 0;) {
-    least = std::min(least, p[order[k]] * m / static_cast<double>(k + 1));
+    least = std::min(least, p[order[k]] * (m / static_cast<double>(k + 1)));  // never below p
     q[order[k]] = least;
   }
   return q;

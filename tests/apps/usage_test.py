@@ -16,7 +16,7 @@ def help_and_version():
     out, err = succeeds("--help")
     equal(err, "", "stderr of --help")
     names = [line.split()[0] for line in out.split("Commands:")[1].split("\n\n")[0].strip().splitlines()]
-    equal(names, ["simulate", "prepare", "train", "evaluate", "predict", "scan", "model", "bench", "doctor"], "commands in help")
+    equal(names, ["simulate", "prepare", "train", "evaluate", "predict", "scan", "gia", "model", "bench", "doctor"], "commands in help")
     for name in names:
         out, err = succeeds(name, "--help")
         equal(err, "", f"stderr of {name} --help")

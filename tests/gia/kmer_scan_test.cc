@@ -39,6 +39,11 @@ ModelFile SmallModel(int length = 41) {
   return model;
 }
 
+Sequences Nulls(const ModelFile& model, int64_t n, uint64_t seed = 5) {
+  const uint64_t key = DeriveKey(seed, Purpose::kNullModel, StableId("EXP1", 0));
+  return DrawProfileNulls(model.profile, model.config.shape.length, n, key).value();
+}
+
 TEST(NullProfile, FollowsTheFrequencies) {
   const int length = 20, n = 4000;
   std::vector<float> profile(length * 4, 0.25f);
@@ -91,15 +96,12 @@ TEST(KmerScan, EqualsOnePredictionAtATime) {
   ASSERT_TRUE(predictor.ok());
   KmerScanOptions options;
   options.k = 3;
-  options.null_sequences = 7;
-  options.seed = 5;
+  const Sequences nulls = Nulls(model, 7);
   for (const int position : {0, 17, 30, 38}) {  // across words of the packing too
     options.position = position;
-    const auto effects = ScanKmers(model, *predictor, options);
+    const auto effects = ScanKmers(*predictor, nulls, options);
     ASSERT_TRUE(effects.ok()) << effects.status();
     ExpectEqual(effects->size(), size_t{64});
-    const uint64_t key = DeriveKey(5, Purpose::kNullModel, StableId("EXP1", 0));
-    const Sequences nulls = DrawProfileNulls(model.profile, 41, 7, key).value();
     std::string seen;
     for (size_t e = 0; e < effects->size(); ++e) {
       const KmerEffect& effect = effects->at(e);
@@ -121,6 +123,7 @@ TEST(KmerScan, EqualsOnePredictionAtATime) {
         sum += difference;
         squares += difference * difference;
       }
+      ExpectEqual(effect.n, int64_t{7});
       const double variance = (squares - sum * sum / 7) / 6;
       ExpectWithin(effect.effect, sum / 7, 1e-12, effect.kmer);
       ExpectWithin(effect.se, std::sqrt(variance / 7), 1e-8, effect.kmer);
@@ -131,14 +134,13 @@ TEST(KmerScan, EqualsOnePredictionAtATime) {
 TEST(KmerScan, AllHexamersInBlocksAndThreads) {
   const ModelFile model = SmallModel(20);
   KmerScanOptions options;
-  options.null_sequences = 20;
   options.position = 8;
   std::vector<std::vector<KmerEffect>> runs;
   for (const int threads : {1, 3}) {
     ThreadPool pool(threads);
     const auto backend = MakeCpuBackend<float>(pool);
     const auto predictor = Predictor::Create(model, Precision::kFp32, *backend);
-    runs.push_back(ScanKmers(model, *predictor, options).value());
+    runs.push_back(ScanKmers(*predictor, Nulls(model, 70), options).value());
   }
   ExpectEqual(runs[0].size(), size_t{4096});
   for (size_t i = 0; i < runs[0].size(); ++i) {
@@ -148,28 +150,61 @@ TEST(KmerScan, AllHexamersInBlocksAndThreads) {
   }
 }
 
+// Sequences with padding where the k-mer goes are left out, whatever side it is on.
+TEST(KmerScan, LeavesOutWhatHasPaddingThere) {
+  ThreadPool pool(1);
+  const auto backend = MakeCpuBackend<float>(pool);
+  const ModelFile model = SmallModel(20);
+  const auto predictor = Predictor::Create(model, Precision::kFp32, *backend);
+  Sequences nulls = Nulls(model, 6);
+  const int widths[] = {20, 12, 16, 14, 20, 15};  // padding before 4, 2, 3, 2
+  for (int i = 0; i < 6; ++i) {
+    const int left = LeftPadding(20, widths[i]);
+    std::vector<uint8_t> codes(20);
+    UnpackBases(nulls.packed(i), 20, codes.data());
+    for (int p = 0; p < 20; ++p) {
+      if (p < left || p >= left + widths[i]) codes[p] = kUnknownBase;
+    }
+    PackBases(codes.data(), 20, nulls.bases.data() + i * PackedWords(20));
+    nulls.widths[i] = static_cast<uint16_t>(widths[i]);
+  }
+  for (const int position : {0, 2, 3, 4, 9, 14, 15, 16, 17, 18}) {
+    const auto effects = ScanKmers(*predictor, nulls, {2, position});
+    ASSERT_TRUE(effects.ok()) << effects.status();
+    int64_t expected = 0;
+    for (const int width : widths) {
+      const int left = LeftPadding(20, width);
+      expected += position >= left && position + 2 <= left + width;
+    }
+    ExpectEqual(effects->at(0).n, expected);
+  }
+  Sequences shorts = nulls;
+  shorts.widths = {12};
+  shorts.bases.assign(nulls.bases.begin() + PackedWords(20), nulls.bases.begin() + 2 * PackedWords(20));
+  ExpectEqual(ScanKmers(*predictor, shorts, {2, 0}).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
 TEST(KmerScan, Refusals) {
   ThreadPool pool(1);
   const auto backend = MakeCpuBackend<float>(pool);
-  ModelFile model = SmallModel(20);
+  const ModelFile model = SmallModel(20);
   const auto predictor = Predictor::Create(model, Precision::kFp32, *backend);
-  const auto expect_refused = [&](const ModelFile& m, KmerScanOptions options, const char* part) {
-    const auto effects = ScanKmers(m, *predictor, options);
+  const Sequences nulls = Nulls(model, 3);
+  const auto expect_refused = [&](const Predictor& p, KmerScanOptions options, const char* part) {
+    const auto effects = ScanKmers(p, nulls, options);
     ExpectEqual(effects.status().code(), absl::StatusCode::kInvalidArgument, part);
     EXPECT_THAT(std::string(effects.status().message()), HasSubstr(part));
   };
-  expect_refused(model, {0, 3, 10, 0}, "k is 0");
-  expect_refused(model, {9, 3, 10, 0}, "k is 9");
-  expect_refused(model, {6, 15, 10, 0}, "does not fit 20 positions");
-  expect_refused(model, {6, -1, 10, 0}, "does not fit");
-  expect_refused(model, {6, 3, 0, 0}, "0 null sequences");
-  ModelFile bare = model;
-  bare.profile.clear();
-  expect_refused(bare, {3, 3, 10, 0}, "profile");
-  ModelFile structured = model;
+  expect_refused(*predictor, {0, 3}, "k is 0");
+  expect_refused(*predictor, {9, 3}, "k is 9");
+  expect_refused(*predictor, {6, 15}, "does not fit 20 positions");
+  expect_refused(*predictor, {6, -1}, "does not fit");
+  ModelFile structured = SmallModel(20);
   structured.config.shape.structure = 5;
-  expect_refused(structured, {3, 3, 10, 0}, "structure");
-  ExpectEqual(std::isnan(ScanKmers(model, *predictor, {1, 3, 1, 0})->at(0).se), true);
+  const ParameterTable table(structured.config.shape);
+  structured.parameters.assign(static_cast<size_t>(table.storage()), 0.0f);
+  expect_refused(*Predictor::Create(structured, Precision::kFp32, *backend), {3, 3}, "structure");
+  ExpectEqual(std::isnan(ScanKmers(*predictor, Nulls(model, 1), {1, 3})->at(0).se), true);
 }
 
 }  // namespace

@@ -1,0 +1,212 @@
+// residualbind gia: global importance analysis, the paper's questions to trained models.
+#include <cstdio>
+#include <map>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "apps/command.h"
+#include "apps/common_flags.h"
+#include "apps/gia_interview.h"
+#include "apps/gia_tables.h"
+#include "apps/outputs.h"
+#include "apps/reporter.h"
+#include "apps/run_record.h"
+#include "apps/text.h"
+#include "data/readers.h"
+#include "data/split.h"
+#include "engine/check.h"
+#include "gia/experiment.h"
+#include "gia/kmer_scan.h"
+#include "gia/null_model.h"
+#include "kernels/packed_bases.h"
+
+namespace rb::apps {
+namespace {
+
+// A file's sequences, each centred in the model's positions.
+absl::StatusOr<Sequences> ReadNulls(const std::string& path, int length) {
+  RB_ASSIGN_OR_RETURN(const std::vector<NamedSequence> named, ReadSequences(path));
+  Sequences sequences;
+  sequences.length = length;
+  std::vector<uint8_t> codes(static_cast<size_t>(length));
+  for (const NamedSequence& one : named) {
+    const int width = static_cast<int>(one.bases.size());
+    if (width < 1 || width > length) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": sequence ", one.id, " has ", one.bases.size(),
+                                                     " bases; expected 1 to ", length, ", the model's positions"));
+    }
+    std::fill(codes.begin(), codes.end(), kUnknownBase);
+    for (int i = 0; i < width; ++i) {
+      const size_t code = std::string_view("ACGU").find(one.bases[i]);
+      if (code != std::string_view::npos) codes[LeftPadding(length, width) + i] = static_cast<uint8_t>(code);
+    }
+    sequences.bases.resize(sequences.bases.size() + PackedWords(length));
+    PackBases(codes.data(), length, sequences.bases.data() + sequences.bases.size() - PackedWords(length));
+    sequences.widths.push_back(static_cast<uint16_t>(width));
+  }
+  return sequences;
+}
+
+absl::StatusOr<GiaInputs> ReadInputs(const GiaFlags& flags, const std::vector<LoadedModel>& models,
+                                     Parallel& parallel) {
+  GiaInputs inputs;
+  const int length = models[0].file.config.shape.length;
+  const auto kind = FindNullKind(flags.null);
+  if (!kind.has_value()) {
+    RB_ASSIGN_OR_RETURN(inputs.file, ReadNulls(flags.null, length));
+  } else if (*kind != NullKind::kProfile && flags.data.empty()) {
+    return UsageError(absl::StrCat("--null ", flags.null, " is made from real sequences; expected --data with them"));
+  }
+  if (flags.data.empty()) return inputs;
+  std::vector<std::string> names;
+  for (const LoadedModel& model : models) {
+    if (std::find(names.begin(), names.end(), model.file.experiment) == names.end()) {
+      names.push_back(model.file.experiment);
+    }
+  }
+  RB_ASSIGN_OR_RETURN(inputs.dataset, ReadDataset(flags.data, {length, names, flags.common.dna()}, parallel));
+  RB_ASSIGN_OR_RETURN(inputs.split, MakeSplit(*inputs.dataset, models[0].file.config.seed));
+  return inputs;
+}
+
+// The experiment's name, with the replicate's number where several models share it, else the file.
+std::vector<std::string> ModelNames(const std::vector<LoadedModel>& models) {
+  std::map<std::string, int> uses;
+  const auto named = [](const ModelFile& file) {
+    return file.config.replicate == 0 ? file.experiment : absl::StrCat(file.experiment, "-", file.config.replicate);
+  };
+  for (const LoadedModel& model : models) ++uses[named(model.file)];
+  std::vector<std::string> names;
+  for (size_t i = 0; i < models.size(); ++i) {
+    const std::string name = named(models[i].file);
+    names.push_back(uses[name] == 1 && !name.empty() ? name : absl::StrCat(name, "-model", i + 1));
+  }
+  return names;
+}
+
+absl::Status CheckFlags(const GiaFlags& flags, const std::vector<LoadedModel>& models) {
+  if (flags.experiment == "pair" && flags.second.empty()) {
+    return UsageError("pair asks about two motifs; expected --second LETTERS beside --motif");
+  }
+  if (flags.experiment == "custom" && flags.embed.empty()) {
+    return UsageError("custom embeds what --embed says; expected at least one --embed PATTERN@POSITION");
+  }
+  if (flags.experiment != "custom" && !flags.embed.empty()) {
+    return UsageError("--embed is for `gia custom`; expected that experiment with it");
+  }
+  for (const LoadedModel& model : models) {
+    const Shape& shape = model.file.config.shape;
+    if (shape.structure != 0) {
+      return absl::UnimplementedError(
+          absl::StrCat(model.path, ": takes ", shape.structure,
+                       " structure channels; gia in this version expects models of sequence alone"));
+    }
+    if (flags.position + flags.k > shape.length) {
+      return UsageError(absl::StrCat("--position ", flags.position, " and --k ", flags.k, " reach beyond the model's ",
+                                     shape.length, " positions; expected position + k of at most that"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Run(const GiaFlags& flags, const Invocation& invocation) {
+  RB_RETURN_IF_ERROR(RefuseExisting({JoinPath(flags.out, "effects.tsv")}, flags.common.overwrite));
+  RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
+  RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels(flags.models));
+  RB_RETURN_IF_ERROR(CheckFlags(flags, models));
+  Reporter reporter(flags.common.progress);
+  RunRecord record(invocation);
+  RB_ASSIGN_OR_RETURN(const GiaInputs inputs, ReadInputs(flags, models, *machine.pool));
+  for (const std::string& input : flags.models) RB_RETURN_IF_ERROR(record.AddInput(input));
+  if (!flags.data.empty()) RB_RETURN_IF_ERROR(record.AddInput(flags.data));
+  record.Set("preset", flags.common.preset);
+  record.Set("seed", flags.common.seed);
+  record.Set("device", machine.description);
+  record.Set("precision", machine.precision_name);
+  record.EndPhase("read");
+  reporter.Say("device", absl::StrCat(machine.description, machine.note.empty() ? "" : "; ", machine.note));
+
+  const std::vector<std::string> names = ModelNames(models);
+  const GiaTableOptions tables{flags.common.dna(), flags.top};
+  std::vector<GiaAnswers> answers;
+  for (size_t i = 0; i < models.size(); ++i) {
+    RB_ASSIGN_OR_RETURN(GiaAnswers one, Interview(flags, inputs, models[i].file, names[i], machine, reporter));
+    answers.push_back(std::move(one));
+    reporter.Open();
+  }
+  record.EndPhase("ask");
+  RB_RETURN_IF_ERROR(MakeFolder(flags.out));
+  RB_RETURN_IF_ERROR(WriteGiaTables(flags.out, answers, tables));
+  RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, "run.json")));
+  reporter.Say("done", absl::StrCat("effects.tsv, local effects and run.json are in ", flags.out));
+  for (size_t i = 0; i < answers.size(); ++i) {
+    std::fputs(absl::StrCat(i > 0 ? "\n" : "", GiaText(answers[i], tables)).c_str(), stdout);
+  }
+  return absl::OkStatus();
+}
+
+void AddQuestionFlags(CLI::App& app, GiaFlags& flags) {
+  std::vector<std::string> experiments = {"kmer", "all"};
+  experiments.insert(experiments.end(), ExperimentNames().begin(), ExperimentNames().end());
+  app.add_option(
+         "experiment", flags.experiment,
+         absl::StrCat("kmer, ", absl::StrJoin(ExperimentNames(), ", "), ", or all (kmer and those of one motif)"))
+      ->required()
+      ->check(CLI::IsMember(experiments))
+      ->type_name("EXPERIMENT");
+  app.add_option("--models", flags.models, "model files, or folders of them")->required()->type_name("PATH..");
+  app.add_option("--out", flags.out, "folder for effects.tsv, local.npz and the rest")->required()->type_name("DIR");
+  app.add_option("--motif", flags.motif, "IUPAC letters; default: each model's strongest k-mer")->type_name("LETTERS");
+  app.add_option("--second", flags.second, "pair: the other motif")->type_name("LETTERS");
+  app.add_option("--second-position", flags.second_position, "pair: where it starts")
+      ->type_name("N")
+      ->check(CLI::Range(0, 511))
+      ->capture_default_str();
+  app.add_option("--embed", flags.embed,
+                 "custom: UGCAUG@17+GCGCGC@34, file.meme:NAME@17, stem@6-16:23-33+UGCAUG@17; may be repeated")
+      ->type_name("PATTERN");
+  app.add_option("--k", flags.k, "letters of the k-mers scanned")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxKmer))
+      ->capture_default_str();
+  app.add_option("--position", flags.position, "where a single motif starts, counted from 0")
+      ->type_name("N")
+      ->check(CLI::Range(0, 511))
+      ->capture_default_str();
+  app.add_option("--controls", flags.controls, "scrambled motifs, and as many of the same GC content, beside a motif")
+      ->type_name("N")
+      ->check(CLI::Range(0, 1000))
+      ->capture_default_str();
+  app.add_option("--top", flags.top, "k-mers in effects.tsv; kmers/MODEL.tsv has all")
+      ->type_name("N")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+}
+
+}  // namespace
+
+Action DefineGia(CLI::App& app, const Invocation& invocation) {
+  auto flags = std::make_shared<GiaFlags>();
+  AddQuestionFlags(app, *flags);
+  app.add_option("--data", flags->data, "real sequences: to compare the null with them, and for nulls made of them")
+      ->type_name("PATH");
+  app.add_option("--null", flags->null, "profile, shuffle, dinucleotide, quartile1 (highest scores) .. 4, or a file")
+      ->type_name("NULL")
+      ->capture_default_str();
+  app.add_option("--null-n", flags->null_n, "null sequences")
+      ->type_name("N")
+      ->check(CLI::Range(int64_t{2}, kMaxNullSequences))
+      ->capture_default_str();
+  app.add_option("--null-filter", flags->null_filter, "keep those whose score lies between two percentiles: 10,90")
+      ->type_name("LOW,HIGH");
+  AddCommonFlags(app, flags->common,
+                 kPresetFlag | kSeedFlag | kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+  app.footer(
+      "Examples:\n"
+      "  residualbind gia all --models models --out gia\n"
+      "  residualbind gia custom --models m/RNCMPT00168 --embed UGCAUG@17+GCGCGC@34 --embed UGCAUG@17 --out pair");
+  return [flags, &invocation] { return Run(*flags, invocation); };
+}
+
+}  // namespace rb::apps

@@ -1,0 +1,199 @@
+#include "apps/gia_interview.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "apps/command.h"
+#include "apps/text.h"
+#include "engine/check.h"
+#include "gia/experiment.h"
+#include "gia/motif_io.h"
+#include "gia/null_drift.h"
+#include "gia/null_model.h"
+#include "kernels/packed_bases.h"
+#include "kernels/philox.h"
+#include "model/predictor.h"
+
+namespace rb::apps {
+namespace {
+
+// Real sequences that the null is compared with.
+constexpr size_t kDriftSequences = 2000;
+
+absl::Status ParseFilter(const std::string& text, NullOptions& options) {
+  if (text.empty()) return absl::OkStatus();
+  const std::vector<std::string> parts = absl::StrSplit(text, ',');
+  if (parts.size() == 2 && absl::SimpleAtod(parts[0], &options.filter_low) &&
+      absl::SimpleAtod(parts[1], &options.filter_high) && options.filter_low >= 0 &&
+      options.filter_low < options.filter_high && options.filter_high <= 100) {
+    return absl::OkStatus();
+  }
+  return UsageError(absl::StrCat("--null-filter ", text, ": expected two percentiles, for example 10,90"));
+}
+
+PwmReader MotifFiles() {
+  // Read once each.
+  auto known = std::make_shared<std::map<std::string, std::vector<MotifRecord>>>();
+  return [known](const std::string& file, const std::string& name) -> absl::StatusOr<Pwm> {
+    auto [entry, is_new] = known->try_emplace(file);
+    if (is_new) {
+      RB_ASSIGN_OR_RETURN(entry->second, ReadMotifs(file));
+    }
+    for (const MotifRecord& record : entry->second) {
+      if (record.pwm.name == name) return record.pwm;
+    }
+    return absl::NotFoundError(absl::StrCat(file, ": has no motif '", name, "'; expected one of its ",
+                                            entry->second.size(), ", the first of which is '",
+                                            entry->second.empty() ? "" : entry->second[0].pwm.name, "'"));
+  };
+}
+
+// One model's questions.
+class Interviewer {
+ public:
+  Interviewer(const GiaFlags& flags, const GiaInputs& inputs, const ModelFile& model, const std::string& name,
+              OpenedMachine& machine, Reporter& reporter)
+      : flags_(flags), inputs_(inputs), model_(model), machine_(machine), reporter_(reporter) {
+    answers_.model = name;
+    id_ = StableId(model_.experiment, model_.config.replicate);
+  }
+
+  absl::StatusOr<GiaAnswers> Run() {
+    RB_ASSIGN_OR_RETURN(predictor_, MakePredictor());
+    score_ = [this](const Sequences& sequences) { return predictor_->Predict(sequences); };
+    RB_RETURN_IF_ERROR(MakeNulls());
+    RB_RETURN_IF_ERROR(CompareNulls());
+    std::string motif = flags_.motif;
+    const bool needs_motif = motif.empty() && flags_.experiment != "custom";
+    if (flags_.scans() || needs_motif) {
+      RB_RETURN_IF_ERROR(Scan());
+      if (motif.empty()) motif = answers_.kmers[0].kmer;
+      if (needs_motif && flags_.experiment != "kmer") {
+        reporter_.Say("motif",
+                      absl::StrCat(answers_.model, ": the motif is the strongest ", flags_.k, "-mer, ", motif));
+      }
+    }
+    if (flags_.experiment == "kmer") return std::move(answers_);
+    const std::vector<std::string> names =
+        flags_.all() ? MotifExperiments() : std::vector<std::string>{flags_.experiment};
+    for (const std::string& name : names) RB_RETURN_IF_ERROR(Ask(name, motif));
+    return std::move(answers_);
+  }
+
+ private:
+  absl::StatusOr<std::unique_ptr<Predictor>> MakePredictor() {
+    RB_ASSIGN_OR_RETURN(Predictor made, Predictor::Create(model_, machine_.precision, *machine_.backend));
+    return std::make_unique<Predictor>(std::move(made));
+  }
+  void Progress(const std::string& what) {
+    reporter_.Progress(absl::StrCat(answers_.model, ": ", what, " .."),
+                       {{"model", answers_.model}, {"experiment", what}}, 10);
+  }
+  int64_t ExperimentRow() const { return inputs_.dataset->Find(model_.experiment); }
+
+  absl::Status MakeNulls() {
+    NullOptions options;
+    options.kind = FindNullKind(flags_.null).value_or(NullKind::kFile);
+    options.n = flags_.null_n;
+    options.seed = flags_.common.seed;
+    options.id = id_;
+    RB_RETURN_IF_ERROR(ParseFilter(flags_.null_filter, options));
+    NullSources sources;
+    sources.length = model_.config.shape.length;
+    sources.profile = model_.profile;
+    if (inputs_.file.has_value()) {
+      sources.file = &*inputs_.file;
+      options.n = std::min(options.n, inputs_.file->size());
+    }
+    if (inputs_.dataset.has_value()) {
+      sources.sequences = &inputs_.dataset->sequences;
+      sources.rows = inputs_.split.train;
+      if (ExperimentRow() >= 0) sources.scores = inputs_.dataset->target(ExperimentRow());
+    }
+    RB_ASSIGN_OR_RETURN(const NullSet set, DrawNulls(options, sources, score_));
+    nulls_ = set.sequences;
+    answers_.nulls = nulls_.size();
+    if (set.scored > 0) {
+      reporter_.Say("filter",
+                    absl::StrCat(answers_.model, ": ", Grouped(nulls_.size()), " of ", Grouped(set.scored),
+                                 " null sequences score between ", Fixed(set.low, 3), " and ", Fixed(set.high, 3)));
+    }
+    return absl::OkStatus();
+  }
+
+  // Says how the null differs from real sequences, where there are some.
+  absl::Status CompareNulls() {
+    if (!inputs_.dataset.has_value()) return absl::OkStatus();
+    const Sequences& all = inputs_.dataset->sequences;
+    Sequences real;
+    real.length = all.length;
+    const size_t step = std::max<size_t>(1, inputs_.split.train.size() / kDriftSequences);
+    for (size_t i = 0; i < inputs_.split.train.size() && real.widths.size() < kDriftSequences; i += step) {
+      const int32_t row = inputs_.split.train[i];
+      real.widths.push_back(all.widths[row]);
+      real.bases.insert(real.bases.end(), all.packed(row), all.packed(row) + PackedWords(all.length));
+    }
+    RB_ASSIGN_OR_RETURN(const std::vector<float> null_scores, predictor_->Predict(nulls_));
+    RB_ASSIGN_OR_RETURN(const std::vector<float> real_scores, predictor_->Predict(real));
+    RB_ASSIGN_OR_RETURN(const NullDrift drift, CompareWithReal(nulls_, null_scores, real, real_scores));
+    reporter_.Say("null", absl::StrCat(answers_.model, ": ", FormatDrift(drift, flags_.common.dna())),
+                  {{"model", answers_.model}, {"drifted", drift.drifted()}, {"ks", drift.ks}});
+    return absl::OkStatus();
+  }
+
+  absl::Status Scan() {
+    Progress(absl::StrCat(Grouped(int64_t{1} << (2 * flags_.k)), " ", flags_.k, "-mers"));
+    RB_ASSIGN_OR_RETURN(answers_.kmers, ScanKmers(*predictor_, nulls_, {flags_.k, flags_.position}));
+    answers_.k = flags_.k;
+    answers_.position = flags_.position;
+    return absl::OkStatus();
+  }
+
+  absl::Status Ask(const std::string& name, const std::string& motif) {
+    Progress(name);
+    ExperimentSettings settings;
+    settings.preset = flags_.common.preset == "published" ? Preset::kPublished : Preset::kPaper;
+    settings.length = model_.config.shape.length;
+    settings.position = flags_.position;
+    settings.motif = motif;
+    settings.second = flags_.second;
+    settings.second_position = flags_.second_position;
+    settings.controls = flags_.controls;
+    settings.key = DeriveKey(flags_.common.seed, Purpose::kPattern, id_);
+    settings.embed = flags_.embed;
+    RB_ASSIGN_OR_RETURN(const Experiment experiment, MakeExperiment(name, settings));
+    RB_ASSIGN_OR_RETURN(ExperimentResult result,
+                        RunExperiment(experiment, nulls_, score_, {settings.key, MotifFiles()}));
+    for (const Effect& effect : result.effects) {
+      if (effect.warning.empty()) continue;
+      reporter_.Say("warning", absl::StrCat(answers_.model, ", ", name, ", ", effect.label, ": ", effect.warning));
+    }
+    answers_.experiments.push_back(std::move(result));
+    return absl::OkStatus();
+  }
+
+  const GiaFlags& flags_;
+  const GiaInputs& inputs_;
+  const ModelFile& model_;
+  OpenedMachine& machine_;
+  Reporter& reporter_;
+  uint64_t id_ = 0;
+  std::unique_ptr<Predictor> predictor_;
+  ScoreFunction score_;
+  Sequences nulls_;
+  GiaAnswers answers_;
+};
+
+}  // namespace
+
+absl::StatusOr<GiaAnswers> Interview(const GiaFlags& flags, const GiaInputs& inputs, const ModelFile& model,
+                                     const std::string& name, OpenedMachine& machine, Reporter& reporter) {
+  return Interviewer(flags, inputs, model, name, machine, reporter).Run();
+}
+
+}  // namespace rb::apps

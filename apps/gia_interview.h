@@ -1,0 +1,43 @@
+// One model's questions in `gia`: its null sequences, its k-mers, its experiments.
+#ifndef RB_APPS_GIA_INTERVIEW_H_
+#define RB_APPS_GIA_INTERVIEW_H_
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "apps/common_flags.h"
+#include "apps/gia_tables.h"
+#include "apps/reporter.h"
+#include "data/dataset.h"
+#include "data/split.h"
+#include "model/model_file.h"
+
+namespace rb::apps {
+
+struct GiaFlags {
+  CommonFlags common;
+  std::string experiment, data, out, motif, second, null = "profile", null_filter;
+  std::vector<std::string> models, embed;
+  int k = 6, position = 17, second_position = 27, controls = 5, top = 20;
+  int64_t null_n = 1000;
+
+  bool all() const { return experiment == "all"; }
+  bool scans() const { return all() || experiment == "kmer"; }
+};
+
+// What all models share: real sequences, a null file.
+struct GiaInputs {
+  std::optional<Dataset> dataset;
+  Split split;
+  std::optional<Sequences> file;
+};
+
+// `name` is the model's in tables and messages.
+absl::StatusOr<GiaAnswers> Interview(const GiaFlags& flags, const GiaInputs& inputs, const ModelFile& model,
+                                     const std::string& name, OpenedMachine& machine, Reporter& reporter);
+
+}  // namespace rb::apps
+
+#endif  // RB_APPS_GIA_INTERVIEW_H_

@@ -1,0 +1,183 @@
+#include "apps/gia_tables.h"
+
+#include <algorithm>
+#include <cctype>
+#include <cmath>
+#include <limits>
+
+#include "absl/strings/str_cat.h"
+#include "apps/outputs.h"
+#include "apps/text.h"
+#include "data/writers.h"
+#include "engine/check.h"
+#include "gia/distributions.h"
+#include "gia/npz_writer.h"
+
+namespace rb::apps {
+namespace {
+
+constexpr char kEffectsHeader[] =
+    "model\texperiment\tkind\tlabel\tpattern\tx\tn\tmean\tsd\tci_low\tci_high\tt\tp\tq\twilcoxon_p\tleft_out\n";
+
+std::string Letters(std::string text, bool dna) {
+  if (dna) std::replace(text.begin(), text.end(), 'U', 'T');
+  return text;
+}
+
+// A k-mer's effect as any other's; its local effects were not kept, so that there are no ranks to test.
+Effect AsEffect(const KmerEffect& kmer, int position, int64_t nulls) {
+  Effect effect;
+  effect.label = kmer.kmer;
+  effect.pattern = absl::StrCat(kmer.kmer, "@", position);
+  effect.x = effect.wilcoxon_p = std::numeric_limits<double>::quiet_NaN();
+  const double n = static_cast<double>(kmer.n), half = StudentQuantile(0.05, n - 1) * kmer.se;
+  effect.summary = {kmer.n, kmer.effect, kmer.se * std::sqrt(n), kmer.se, kmer.effect - half, kmer.effect + half};
+  effect.t = kmer.effect / kmer.se;
+  effect.p = StudentTwoSidedP(effect.t, n - 1);
+  effect.left_out = nulls - kmer.n;
+  return effect;
+}
+
+std::vector<Effect> KmerEffects(const GiaAnswers& answers) {
+  std::vector<Effect> effects;
+  std::vector<double> p;
+  for (const KmerEffect& kmer : answers.kmers) {
+    effects.push_back(AsEffect(kmer, answers.position, answers.nulls));
+    p.push_back(effects.back().p);
+  }
+  const std::vector<double> q = BenjaminiHochberg(p);
+  for (size_t i = 0; i < q.size(); ++i) effects[i].q = q[i];
+  return effects;
+}
+
+void AppendRow(const std::string& model, const std::string& experiment, const char* kind, const Effect& e,
+               const GiaTableOptions& options, std::string* text) {
+  absl::StrAppend(text, model, "\t", experiment, "\t", kind, "\t", Letters(e.label, options.dna), "\t",
+                  Letters(e.pattern, options.dna), "\t", std::isnan(e.x) ? "" : Shortest(e.x), "\t", e.summary.n);
+  for (const double value :
+       {e.summary.mean, e.summary.sd, e.summary.ci_low, e.summary.ci_high, e.t, e.p, e.q, e.wilcoxon_p}) {
+    absl::StrAppend(text, "\t", Shortest(value));
+  }
+  absl::StrAppend(text, "\t", e.left_out, "\n");
+}
+
+absl::Status WriteKmers(const std::string& folder, const GiaAnswers& answers, const std::vector<Effect>& effects,
+                        const GiaTableOptions& options) {
+  std::string text = "kmer\teffect\tse\tn\tt\tp\tq\n";
+  for (const Effect& e : effects) {
+    absl::StrAppend(&text, Letters(e.label, options.dna), "\t", Shortest(e.summary.mean), "\t", Shortest(e.summary.se),
+                    "\t", e.summary.n, "\t", Shortest(e.t), "\t", Shortest(e.p), "\t", Shortest(e.q), "\n");
+  }
+  RB_RETURN_IF_ERROR(MakeFolder(JoinPath(folder, "kmers")));
+  return WriteFile(JoinPath(JoinPath(folder, "kmers"), answers.model + ".tsv"), text);
+}
+
+// [questions][nulls] of every model and experiment, with the questions' labels.
+absl::Status WriteLocal(const std::string& path, const std::vector<GiaAnswers>& answers) {
+  std::vector<std::vector<std::string>> labels;
+  std::vector<NamedArray> arrays;
+  for (const GiaAnswers& a : answers) {
+    for (const ExperimentResult& e : a.experiments) {
+      std::vector<std::string>& of = labels.emplace_back();
+      for (const Effect& effect : e.effects) of.push_back(effect.label);
+    }
+  }
+  size_t next = 0;
+  for (const GiaAnswers& a : answers) {
+    std::string name = a.model;
+    for (char& c : name) {
+      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
+    }
+    for (const ExperimentResult& e : a.experiments) {
+      const std::vector<std::string>& of = labels[next++];
+      const auto questions = static_cast<int64_t>(of.size());
+      arrays.push_back({absl::StrCat(name, ".", e.name), {questions, a.nulls}, std::span<const float>(e.local)});
+      arrays.push_back({absl::StrCat(name, ".", e.name, ".labels"), {questions}, std::span<const std::string>(of)});
+    }
+  }
+  return arrays.empty() ? absl::OkStatus() : WriteNpz(path, arrays);
+}
+
+absl::Status WriteDerived(const std::string& folder, const std::vector<GiaAnswers>& answers) {
+  std::string lines = "model\texperiment\tlabel\tn\tintercept\tslope\tslope_se\tr_squared\n";
+  std::string ratios = "model\texperiment\tlabel\tformula\tvalue\n";
+  const size_t no_lines = lines.size(), no_ratios = ratios.size();
+  for (const GiaAnswers& a : answers) {
+    for (const ExperimentResult& e : a.experiments) {
+      for (const auto& [label, line] : e.lines) {
+        absl::StrAppend(&lines, a.model, "\t", e.name, "\t", label, "\t", line.n, "\t", Shortest(line.intercept), "\t",
+                        Shortest(line.slope), "\t", Shortest(line.slope_se), "\t", Shortest(line.r_squared), "\n");
+      }
+      for (const RatioValue& ratio : e.ratios) {
+        absl::StrAppend(&ratios, a.model, "\t", e.name, "\t", ratio.label, "\t", ratio.formula, "\t",
+                        Shortest(ratio.value), "\n");
+      }
+    }
+  }
+  if (lines.size() > no_lines) RB_RETURN_IF_ERROR(WriteFile(JoinPath(folder, "lines.tsv"), lines));
+  return ratios.size() > no_ratios ? WriteFile(JoinPath(folder, "ratios.tsv"), ratios) : absl::OkStatus();
+}
+
+std::string EffectsText(const std::vector<Effect>& effects, const GiaTableOptions& options) {
+  std::vector<std::vector<std::string>> rows = {{"", "effect", "95 % interval", "q"}};
+  double low = 0, high = 0;
+  int controls = 0;
+  for (const Effect& e : effects) {
+    if (e.control) {
+      low = controls == 0 ? e.summary.mean : std::min(low, e.summary.mean);
+      high = controls++ == 0 ? e.summary.mean : std::max(high, e.summary.mean);
+      continue;
+    }
+    rows.push_back({absl::StrCat("  ", Letters(e.label, options.dna)), Fixed(e.summary.mean, 3),
+                    absl::StrCat(Fixed(e.summary.ci_low, 3), " to ", Fixed(e.summary.ci_high, 3)),
+                    e.q < 0.001 ? "< 0.001" : Fixed(e.q, 3)});
+  }
+  std::string text = AlignedTable(rows);
+  if (controls > 0) absl::StrAppend(&text, "  ", controls, " controls: ", Fixed(low, 3), " to ", Fixed(high, 3), "\n");
+  return text;
+}
+
+}  // namespace
+
+absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaAnswers>& answers,
+                            const GiaTableOptions& options) {
+  std::string text = kEffectsHeader;
+  for (const GiaAnswers& a : answers) {
+    const std::vector<Effect> kmers = KmerEffects(a);
+    for (size_t i = 0; i < kmers.size() && i < static_cast<size_t>(options.top); ++i) {
+      AppendRow(a.model, "kmer", "effect", kmers[i], options, &text);
+    }
+    if (!kmers.empty()) RB_RETURN_IF_ERROR(WriteKmers(folder, a, kmers, options));
+    for (const ExperimentResult& e : a.experiments) {
+      for (const Effect& effect : e.effects)
+        AppendRow(a.model, e.name, effect.control ? "control" : "effect", effect, options, &text);
+      for (const Effect& effect : e.contrasts) AppendRow(a.model, e.name, "contrast", effect, options, &text);
+    }
+  }
+  RB_RETURN_IF_ERROR(WriteLocal(JoinPath(folder, "local.npz"), answers));
+  RB_RETURN_IF_ERROR(WriteDerived(folder, answers));
+  return WriteFile(JoinPath(folder, "effects.tsv"), text);
+}
+
+std::string GiaText(const GiaAnswers& answers, const GiaTableOptions& options) {
+  std::string text = absl::StrCat(answers.model, ", ", Grouped(answers.nulls), " null sequences\n");
+  if (!answers.kmers.empty()) {
+    std::vector<Effect> top = KmerEffects(answers);
+    top.resize(std::min<size_t>(top.size(), static_cast<size_t>(std::min(options.top, 10))));
+    absl::StrAppend(&text, "\nkmer: strongest of ", Grouped(static_cast<int64_t>(answers.kmers.size())), " ", answers.k,
+                    "-mers at position ", answers.position, "\n", EffectsText(top, options));
+  }
+  for (const ExperimentResult& e : answers.experiments) {
+    absl::StrAppend(&text, "\n", e.name, "\n", EffectsText(e.effects, options));
+    if (!e.contrasts.empty()) absl::StrAppend(&text, EffectsText(e.contrasts, options));
+    for (const auto& [label, line] : e.lines) {
+      absl::StrAppend(&text, "  ", label, ": slope ", Fixed(line.slope, 3), ", R2 ", Fixed(line.r_squared, 4), "\n");
+    }
+    for (const RatioValue& ratio : e.ratios) {
+      absl::StrAppend(&text, "  ", ratio.label, " = ", ratio.formula, " = ", Fixed(ratio.value, 3), "\n");
+    }
+  }
+  return text;
+}
+
+}  // namespace rb::apps
