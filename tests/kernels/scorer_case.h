@@ -10,6 +10,7 @@
 #include "kernels/packed_bases.h"
 #include "kernels/philox.h"
 #include "kernels/scorer.h"
+#include "tests/support/device_memory.h"
 #include "tests/support/scorer_oracle.h"
 
 namespace rb::test::scorer {
@@ -107,8 +108,8 @@ struct Bed {
   std::vector<std::vector<float>> arrays;
   FoldedWeights w;
   std::vector<uint8_t> codes;
-  std::vector<uint32_t> words;
-  std::vector<float> tracks;
+  DeviceVector<uint32_t> words;
+  DeviceVector<float> tracks;
 };
 
 // -1, 0 or 1, about `terms` of a sum's inputs not zero, 40 in the dense layer and the head, whose sums are not stored;

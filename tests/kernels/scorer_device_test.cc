@@ -45,9 +45,9 @@ ScorerOracle::Mode ModeOf(Precision precision) {
 
 // Which sequences each slot's model scores.
 struct Lists {
-  std::vector<int32_t> live;
+  test::DeviceVector<int32_t> live;
   std::vector<std::vector<int32_t>> rows;  // by slot; none: sequence i
-  std::vector<int32_t> num_rows;           // by slot
+  test::DeviceVector<int32_t> num_rows;    // by slot
   int blocks = 3;                          // workspace
   bool stream_weights = false;
 };
@@ -251,7 +251,7 @@ void ExpectCompanyDoesNotMatter(Case c, Precision precision, const std::vector<i
   const int n = c.sequences;
   std::vector<Tensor<float>> alone(5);
   for (const int slot : {0, 1, 4}) {
-    Lists lists = {{slot}, {}, std::vector<int32_t>(5, 0)};
+    Lists lists = {{slot}, {}, test::DeviceVector<int32_t>(5, 0)};
     lists.num_rows[slot] = n;
     alone[slot] = networks.Score(TestMachine::Emulated(precision), lists);
   }
