@@ -20,6 +20,8 @@ constexpr Command kCommands[] = {
     {"evaluate", "score trained models against measured targets", DefineEvaluate},
     {"predict", "predict the binding of any sequences", DefinePredict},
     {"scan", "rank all k-mers by their global importance to a model", DefineScan},
+    {"ism", "map what every substitution does to a prediction", DefineIsm},
+    {"motif", "align k-mers, convert motif files, compare motifs", DefineMotif},
     {"model", "look into a model file (model info FILE)", DefineModel},
     {"bench", "time training steps and scoring on this machine", DefineBench},
     {"doctor", "check machine, device, memory and disk", DefineDoctor},

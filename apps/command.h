@@ -42,6 +42,8 @@ Action DefineTrain(CLI::App& app, const Invocation& invocation);
 Action DefineEvaluate(CLI::App& app, const Invocation& invocation);
 Action DefinePredict(CLI::App& app, const Invocation& invocation);
 Action DefineScan(CLI::App& app, const Invocation& invocation);
+Action DefineIsm(CLI::App& app, const Invocation& invocation);
+Action DefineMotif(CLI::App& app, const Invocation& invocation);
 Action DefineModel(CLI::App& app, const Invocation& invocation);
 Action DefineBench(CLI::App& app, const Invocation& invocation);
 Action DefineDoctor(CLI::App& app, const Invocation& invocation);
