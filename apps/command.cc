@@ -21,6 +21,8 @@ constexpr Command kCommands[] = {
     {"predict", "predict the binding of any sequences", DefinePredict},
     {"scan", "rank all k-mers by their global importance to a model", DefineScan},
     {"gia", "global importance analysis: motifs, sites, spacing, GC, hairpins", DefineGia},
+    {"ism", "map what every substitution does to a prediction", DefineIsm},
+    {"motif", "align k-mers, convert motif files, compare motifs", DefineMotif},
     {"model", "look into a model file (model info FILE)", DefineModel},
     {"bench", "time training steps and scoring on this machine", DefineBench},
     {"doctor", "check machine, device, memory and disk", DefineDoctor},

@@ -98,4 +98,11 @@ absl::StatusOr<std::vector<LoadedModel>> LoadModels(const std::vector<std::strin
   return models;
 }
 
+absl::StatusOr<LoadedModel> LoadModel(const std::string& argument) {
+  RB_ASSIGN_OR_RETURN(std::vector<LoadedModel> models, LoadModels({argument}));
+  if (models.size() == 1) return std::move(models[0]);
+  return absl::InvalidArgumentError(
+      absl::StrCat(argument, ": holds ", models.size(), " models; expected one, for example ", models[0].path));
+}
+
 }  // namespace rb::apps

@@ -30,6 +30,8 @@ struct LoadedModel {
 };
 // Reads them; all must take inputs of one length and the same structure channels.
 absl::StatusOr<std::vector<LoadedModel>> LoadModels(const std::vector<std::string>& arguments);
+// The one behind --model.
+absl::StatusOr<LoadedModel> LoadModel(const std::string& argument);
 
 }  // namespace rb::apps
 

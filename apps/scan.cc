@@ -25,12 +25,8 @@ struct Flags {
 absl::Status Run(const Flags& flags) {
   if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out}, flags.common.overwrite));
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
-  RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels({flags.model}));
-  if (models.size() != 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(flags.model, ": holds ", models.size(), " models; expected one, for example ", models[0].path));
-  }
-  const ModelFile& model = models[0].file;
+  RB_ASSIGN_OR_RETURN(const LoadedModel loaded, LoadModel(flags.model));
+  const ModelFile& model = loaded.file;
   if (const int length = model.config.shape.length; flags.position + flags.k > length) {
     return UsageError(absl::StrCat("--position ", flags.position, " and --k ", flags.k, " reach beyond the model's ",
                                    length, " positions; expected position + k of at most that"));

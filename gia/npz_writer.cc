@@ -353,10 +353,8 @@ absl::Status CheckNames(std::span<const NamedArray> arrays) {
   if (arrays.empty()) return absl::InvalidArgumentError("no arrays to write; expected at least one");
   std::set<std::string> seen;
   for (const NamedArray& array : arrays) {
-    const bool valid = std::all_of(array.name.begin(), array.name.end(), [](char c) {
-      return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '_' || c == '-' ||
-             c == '.';
-    });
+    constexpr const char* kLetters = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_-.";
+    const bool valid = array.name.find_first_not_of(kLetters) == std::string::npos;
     if (!valid || array.name.empty() || array.name.size() > 200) {
       return absl::InvalidArgumentError(Concat("an array has the name ", Quoted(array.name),
                                                "; expected 1 to 200 letters, digits, '_', '-' and '.'"));
@@ -369,6 +367,11 @@ absl::Status CheckNames(std::span<const NamedArray> arrays) {
 }
 
 }  // namespace
+
+bool IsArrayText(std::string_view text) {
+  std::u32string points;
+  return DecodeUtf8(text, &points);
+}
 
 absl::Status WriteNpz(const std::string& path, std::span<const NamedArray> arrays, const NpzOptions& options) {
   RB_RETURN_IF_ERROR(CheckNames(arrays));

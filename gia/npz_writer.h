@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -20,6 +21,9 @@ struct NamedArray {
   // float32 '<f4', int64 '<i8', or UTF-8 text as NumPy's UCS-4 '<U..', without zero bytes.
   std::variant<std::span<const float>, std::span<const int64_t>, std::span<const std::string>> values;
 };
+
+// Text that an array can hold: UTF-8 without zero bytes.
+bool IsArrayText(std::string_view text);
 
 struct NpzOptions {
   bool deflate = true;  // numpy.savez_compressed, or else numpy.savez

@@ -249,7 +249,10 @@ TEST(NpzWriter, Refusals) {
     expect({{"t", {2}, std::span<const std::string>(texts)}}, "UTF-8");
     ExpectError(WriteNpy(folder / "x.npy", {"t", {2}, std::span<const std::string>(texts)}),
                 StatusCode::kInvalidArgument, {"UTF-8"});
+    ExpectEqual(IsArrayText(bad), false);
   }
+  ExpectEqual(IsArrayText("caf\xc3\xa9"), true);
+  ExpectEqual(IsArrayText(std::string_view("a\0b", 3)), false);
   const std::vector<std::string> zero = {std::string("a\0b", 3)};
   expect({{"t", {1}, std::span<const std::string>(zero)}}, "zero bytes");
   ExpectEqual(folder.Entries().size(), size_t{0});

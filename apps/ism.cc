@@ -1,0 +1,201 @@
+// residualbind ism: what every substitution (and every pair of them) does to a prediction.
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "apps/command.h"
+#include "apps/common_flags.h"
+#include "apps/ism_maps.h"
+#include "apps/outputs.h"
+#include "apps/reporter.h"
+#include "apps/run_record.h"
+#include "apps/text.h"
+#include "data/alphabet.h"
+#include "data/readers.h"
+#include "data/writers.h"
+#include "engine/check.h"
+#include "model/predictor.h"
+
+namespace rb::apps {
+namespace {
+
+// NumPy's archives are written from whole arrays, so these are what bounds the memory.
+constexpr double kMostBytes = 4.0 * (1 << 30);
+
+struct Flags {
+  CommonFlags common;
+  std::string model, input, out, tsv;
+  int order = 1;
+  int64_t max_sequences = 0;
+};
+
+struct Outputs {
+  std::string npz, run, one_hot, hypothetical;  // the last two for a folder only
+
+  std::vector<std::string> All(const std::string& tsv) const {
+    std::vector<std::string> paths = {npz, run};
+    for (const std::string& path : {one_hot, hypothetical, tsv}) {
+      if (!path.empty()) paths.push_back(path);
+    }
+    return paths;
+  }
+};
+
+Outputs OutputsOf(const std::string& out) {
+  if (absl::EndsWith(out, ".npz")) {
+    const std::string stem = std::filesystem::path(out).stem().string();
+    return {out, JoinPath(ParentFolder(out), stem + ".run.json"), "", ""};
+  }
+  return {JoinPath(out, "ism.npz"), JoinPath(out, "run.json"), JoinPath(out, "one_hot.npy"),
+          JoinPath(out, "hypothetical.npy")};
+}
+
+absl::Status CheckOutputs(const Flags& flags, const Outputs& outputs) {
+  const auto plain = [](const std::string& path) { return std::filesystem::path(path).lexically_normal(); };
+  for (const std::string& path : outputs.All("")) {
+    if (flags.tsv.empty() || plain(path) != plain(flags.tsv)) continue;
+    return UsageError(absl::StrCat("--tsv ", flags.tsv, ": --out writes that file too; expected another name"));
+  }
+  return RefuseExisting(outputs.All(flags.tsv), flags.common.overwrite);
+}
+
+absl::StatusOr<std::vector<NamedSequence>> ReadInput(const Flags& flags, const IsmOptions& options,
+                                                     Reporter& reporter) {
+  RB_ASSIGN_OR_RETURN(std::vector<NamedSequence> input, ReadSequences(flags.input));
+  const int64_t all = std::ssize(input);
+  if (flags.max_sequences > 0 && all > flags.max_sequences) {
+    input.resize(static_cast<size_t>(flags.max_sequences));
+    reporter.Say("subset", absl::StrCat("the first ", Grouped(flags.max_sequences), " of ", Grouped(all), " sequences"),
+                 {{"sequences", flags.max_sequences}, {"of", all}});
+  }
+  if (const double bytes = IsmBytes(std::ssize(input), options); bytes > kMostBytes) {
+    const auto fit = static_cast<int64_t>(kMostBytes / IsmBytes(1, options));
+    return absl::ResourceExhaustedError(
+        absl::StrCat(flags.input == "-" ? "stdin" : flags.input, ": the maps of ", input.size(), " sequences take ",
+                     Bytes(bytes), "; expected at most ", Bytes(kMostBytes), ": parts, or --max-sequences ", fit));
+  }
+  return input;
+}
+
+// One sequence's rows: its known positions, and at each the three other letters.
+std::string LongForm(const IsmMaps& maps, size_t n) {
+  const size_t length = static_cast<size_t>(maps.options.length), start = static_cast<size_t>(maps.starts[n]);
+  const std::string letters = maps.options.dna ? "ACGT" : "ACGU", &bases = maps.sequences[n];
+  std::string text;
+  for (size_t p = 0; p < bases.size(); ++p) {
+    for (size_t b = 0; b < 4 && bases[p] != 'N'; ++b) {
+      if (letters[b] == bases[p]) continue;
+      absl::StrAppend(&text, maps.names[n], "\t", p, "\t", bases.substr(p, 1), "\t", letters.substr(b, 1), "\t",
+                      Shortest(maps.effects[(n * 4 + b) * length + start + p]), "\n");
+    }
+  }
+  return text;
+}
+
+absl::Status WriteLongForm(const IsmMaps& maps, const std::string& path) {
+  return WriteAtomically(path, [&](const std::string& temporary) -> absl::Status {
+    std::FILE* file = std::fopen(temporary.c_str(), "wb");
+    if (file == nullptr)
+      return absl::UnavailableError(absl::StrCat(path, ": cannot be written; expected a writable folder"));
+    std::string text = "name\tposition\twild\tletter\teffect\n";
+    bool good = true;
+    for (size_t n = 0; n <= maps.names.size() && good; ++n) {
+      good = std::fwrite(text.data(), 1, text.size(), file) == text.size();
+      if (n < maps.names.size()) text = LongForm(maps, n);
+    }
+    if (std::fclose(file) == 0 && good) return absl::OkStatus();
+    return absl::DataLossError(absl::StrCat(path, ": cannot be written; expected room on the disk"));
+  });
+}
+
+absl::Status WriteMaps(const Flags& flags, const Outputs& outputs, const IsmMaps& maps) {
+  for (const std::string& path : outputs.All(flags.tsv)) RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(path)));
+  const std::vector<NamedArray> arrays = IsmArrays(maps);
+  RB_RETURN_IF_ERROR(WriteNpz(outputs.npz, arrays));
+  for (const NamedArray& array : arrays) {
+    if (outputs.one_hot.empty()) break;
+    if (array.name == "one_hot") RB_RETURN_IF_ERROR(WriteNpy(outputs.one_hot, array));
+    if (array.name == "hypothetical") RB_RETURN_IF_ERROR(WriteNpy(outputs.hypothetical, array));
+  }
+  return flags.tsv.empty() ? absl::OkStatus() : WriteLongForm(maps, flags.tsv);
+}
+
+absl::StatusOr<LoadedModel> OpenModel(const Flags& flags) {
+  RB_ASSIGN_OR_RETURN(LoadedModel model, LoadModel(flags.model));
+  const int structure = model.file.config.shape.structure;
+  if (structure == 0) return model;
+  return absl::UnimplementedError(absl::StrCat(
+      model.path, ": takes ", structure,
+      " structure channels, and mutants are not folded again in this version; expected a model of sequence alone"));
+}
+
+absl::Status Run(const Flags& flags, const Invocation& invocation) {
+  const Outputs outputs = OutputsOf(flags.out);
+  RB_RETURN_IF_ERROR(CheckOutputs(flags, outputs));
+  RB_ASSIGN_OR_RETURN(const int batch, ParseBatch(flags.common));
+  RB_ASSIGN_OR_RETURN(const Preset preset, ParsePreset(flags.common.preset));
+  RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
+  RunRecord record(invocation);
+  Reporter reporter(flags.common.progress);
+  RB_ASSIGN_OR_RETURN(const LoadedModel model, OpenModel(flags));
+  IsmOptions options;
+  options.length = model.file.config.shape.length;
+  options.order = flags.order;
+  options.height = preset == Preset::kPublished ? LogoHeight::kSquares : LogoHeight::kNorm;
+  options.block = batch > 0 ? batch : kIsmBlock;
+  options.dna = flags.common.dna();
+  RB_ASSIGN_OR_RETURN(const std::vector<NamedSequence> input, ReadInput(flags, options, reporter));
+  RB_RETURN_IF_ERROR(record.AddInput(model.path));
+  RB_RETURN_IF_ERROR(record.AddInput(flags.input));
+  record.EndPhase("read");
+  RB_ASSIGN_OR_RETURN(const Predictor predictor, Predictor::Create(model.file, machine.precision, *machine.backend));
+  const auto progress = [&](int64_t done) {
+    reporter.Progress(absl::StrCat("mutated ", Grouped(done), " of ", Grouped(std::ssize(input)), " sequences"),
+                      {{"done", done}, {"sequences", input.size()}});
+  };
+  const SequenceScorer scorer = [&](const Sequences& sequences) { return predictor.Predict(sequences); };
+  RB_ASSIGN_OR_RETURN(const IsmMaps maps, MakeIsmMaps(input, options, scorer, progress));
+  record.EndPhase("mutate");
+  RB_RETURN_IF_ERROR(WriteMaps(flags, outputs, maps));
+  record.EndPhase("write");
+  record.Set("preset", flags.common.preset);
+  record.Set("device", machine.description);
+  record.Set("threads", machine.pool->num_threads());
+  record.Set("precision", machine.precision_name);
+  record.Set("order", flags.order);
+  record.Set("sequences", input.size());
+  RB_RETURN_IF_ERROR(record.Write(outputs.run));
+  reporter.Say("done", absl::StrCat("wrote ", outputs.npz, ": maps of ", Grouped(std::ssize(input)), " sequences"));
+  reporter.Open();
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+Action DefineIsm(CLI::App& app, const Invocation& invocation) {
+  auto flags = std::make_shared<Flags>();
+  app.add_option("--model", flags->model, "model file, or its folder")->required()->type_name("FILE");
+  app.add_option("--input", flags->input, "FASTA, a TSV with a seq column, or one sequence a line; - is stdin")
+      ->required()
+      ->type_name("FILE");
+  app.add_option("--out", flags->out, "FILE.npz, or a folder that gets ism.npz and tfmodisco-lite's two arrays")
+      ->required()
+      ->type_name("PATH");
+  app.add_option("--tsv", flags->tsv, "the effects as a table too: name, position, wild, letter, effect")
+      ->type_name("FILE");
+  app.add_option("--order", flags->order, "1: single substitutions; 2: all pairs of them too")
+      ->check(CLI::IsMember({1, 2}))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--max-sequences", flags->max_sequences, "only the first N sequences; 0 takes all")
+      ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
+      ->type_name("N")
+      ->capture_default_str();
+  AddCommonFlags(app, flags->common, kPresetFlag | kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+  app.footer("Example:\n  residualbind ism --model models/SIM00001 --input probes.fa --out maps.npz");
+  return [flags, &invocation] { return Run(*flags, invocation); };
+}
+
+}  // namespace rb::apps
