@@ -1,7 +1,7 @@
 // The fused CPU scorer: presets x precision x threads, random weights and sequences. Counters: sequences a second,
 // FLOP/s, percent of the multiply-add peak of that precision measured in the same run (times threads). FLOPs:
 // FlopsPerSequence in kernels/scorer.h, which leaves out taps on zero padding and counts a layer-1 look-up as one
-// addition.
+// addition. And scans of all k-mers, by the three ways to do them.
 #include <benchmark/benchmark.h>
 
 #include <chrono>
@@ -83,6 +83,59 @@ void Score(benchmark::State& state, double peak, const ScorerGeometry& geometry,
   state.counters["percent_of_peak"] = 100 * flops / (peak * 1e9 * threads);
 }
 
+// All 6-mers at position 17 of a few backgrounds: sequences a second of the whole path, of rows that the k-mer reaches,
+// and of these with rows shared between k-mers. `bought`: percent of the whole path's arithmetic, as if all were done.
+enum class ScanPath { kWhole, kBackground, kLetters };
+
+void Scan(benchmark::State& state, double peak, ScanPath path, Precision precision, int threads) {
+  constexpr int kK = 6, kPosition = 17, kBackgrounds = 4;
+  constexpr int64_t kAll = int64_t{kBackgrounds} << (2 * kK);
+  const Bed bed{ScorerGeometry()};
+  const cpu::CpuScorer scorer(bed.geometry, bed.weights, precision);
+  const int length = bed.geometry.length, words = PackedWords(length);
+  std::vector<uint32_t> written;  // for the whole path
+  for (int64_t i = 0; path == ScanPath::kWhole && i < kAll; ++i) {
+    const uint32_t* const background = bed.words.data() + (i >> (2 * kK)) * words;
+    written.insert(written.end(), background, background + words);
+    for (int j = 0; j < kK; ++j) SetBase(&written[i * words], length, kPosition + j, KmerCode(i, kK, j));
+  }
+  ThreadPool pool(threads);
+  std::vector<float> out(kAll);
+  const auto scan = [&] {
+    if (path == ScanPath::kWhole) return scorer.Score(written.data(), nullptr, nullptr, kAll, out.data(), pool);
+    scorer.ScoreKmers(bed.words.data(), kBackgrounds, kK, kPosition, out.data(), pool,
+                      path == ScanPath::kLetters ? KmerSharing::kLetters : KmerSharing::kBackground);
+  };
+  scan();
+  const auto start = std::chrono::steady_clock::now();
+  for (auto _ : state) scan();
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double rate = static_cast<double>(state.iterations()) * kAll / seconds;
+  state.counters["sequences/s"] = rate;
+  state.counters["bought"] = 100 * rate * static_cast<double>(FlopsPerSequence(bed.geometry)) / (peak * 1e9 * threads);
+}
+
+void RegisterScans(const bench::Peak& peak) {
+  const struct {
+    const char* name;
+    ScanPath path;
+  } paths[] = {{"whole", ScanPath::kWhole}, {"background", ScanPath::kBackground}, {"letters", ScanPath::kLetters}};
+  for (const auto& path : paths) {
+    for (const bool bf16 : {false, true}) {
+      if (bf16 && !cpu::HasBf16()) continue;
+      for (const int threads : {1, 2}) {
+        if (threads > UsableProcessors()) continue;
+        const std::string name =
+            std::string("kmer_scan/") + path.name + (bf16 ? "/bf16" : "/fp32") + "/threads:" + std::to_string(threads);
+        benchmark::RegisterBenchmark(name.c_str(), Scan, bf16 ? peak.bf16 : peak.fp32, path.path,
+                                     bf16 ? Precision::kBf16 : Precision::kFp32, threads)
+            ->Unit(benchmark::kMillisecond)
+            ->UseRealTime();
+      }
+    }
+  }
+}
+
 void Register(const bench::Peak& peak) {
   const struct {
     const char* name;
@@ -112,6 +165,7 @@ int main(int argc, char** argv) {
   rb::bench::AddPeakContext(peak);
   benchmark::AddCustomContext("vector target", rb::cpu::VectorTarget());
   rb::Register(peak);
+  rb::RegisterScans(peak);
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
   benchmark::RunSpecifiedBenchmarks();
