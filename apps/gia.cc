@@ -178,6 +178,10 @@ void AddQuestionFlags(CLI::App& app, GiaFlags& flags) {
       ->type_name("N")
       ->check(CLI::Range(0, 1000))
       ->capture_default_str();
+  app.add_option("--min-n", flags.min_n, "with --data: probes that must carry a pattern before their scores are told")
+      ->type_name("N")
+      ->check(CLI::Range(2, 1000000))
+      ->capture_default_str();
   app.add_option("--top", flags.top, "k-mers in effects.tsv; kmers/MODEL.tsv has all")
       ->type_name("N")
       ->check(CLI::Range(1, 65536))
@@ -189,7 +193,8 @@ void AddQuestionFlags(CLI::App& app, GiaFlags& flags) {
 Action DefineGia(CLI::App& app, const Invocation& invocation) {
   auto flags = std::make_shared<GiaFlags>();
   AddQuestionFlags(app, *flags);
-  app.add_option("--data", flags->data, "real sequences: to compare the null with them, and for nulls made of them")
+  app.add_option("--data", flags->data,
+                 "measured probes: beside the model's answers, to compare the null with, for nulls made of them")
       ->type_name("PATH");
   app.add_option("--null", flags->null, "profile, shuffle, dinucleotide, quartile1 (highest scores) .. 4, or a file")
       ->type_name("NULL")

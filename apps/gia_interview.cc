@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -68,6 +69,7 @@ class Interviewer {
     score_ = [this](const Sequences& sequences) { return predictor_->Predict(sequences); };
     RB_RETURN_IF_ERROR(MakeNulls());
     RB_RETURN_IF_ERROR(CompareNulls());
+    RB_RETURN_IF_ERROR(ReadMeasured());
     std::string motif = flags_.motif;
     const bool needs_motif = motif.empty() && flags_.experiment != "custom";
     if (flags_.scans() || needs_motif) {
@@ -168,12 +170,36 @@ class Interviewer {
     settings.embed = flags_.embed;
     RB_ASSIGN_OR_RETURN(const Experiment experiment, MakeExperiment(name, settings));
     RB_ASSIGN_OR_RETURN(ExperimentResult result,
-                        RunExperiment(experiment, nulls_, score_, {settings.key, MotifFiles()}));
+                        RunExperiment(experiment, nulls_, score_, {settings.key, motif_files_}));
     for (const Effect& effect : result.effects) {
       if (effect.warning.empty()) continue;
       reporter_.Say("warning", absl::StrCat(answers_.model, ", ", name, ", ", effect.label, ": ", effect.warning));
     }
     answers_.experiments.push_back(std::move(result));
+    for (const Effect& effect : answers_.experiments.back().effects) {
+      if (!effect.control) RB_RETURN_IF_ERROR(Measure(name, effect));
+    }
+    return absl::OkStatus();
+  }
+
+  // The same pattern in the measured probes; those with stems or matrices are not to be found there.
+  absl::Status Measure(const std::string& experiment, const Effect& effect) {
+    if (measured_.empty()) return absl::OkStatus();
+    RB_ASSIGN_OR_RETURN(const Embedding pattern,
+                        ParseEmbedding(effect.pattern, model_.config.shape.length, motif_files_));
+    for (const bool anywhere : {false, true}) {
+      const auto found = MeasurePattern(pattern, anywhere, inputs_.dataset->sequences, measured_, flags_.min_n);
+      if (!found.ok()) continue;
+      answers_.measured.push_back({experiment, effect.label, effect.pattern, anywhere, *found, effect.summary.mean});
+    }
+    return absl::OkStatus();
+  }
+  // All probes' scores in the scale of the predictions.
+  absl::Status ReadMeasured() {
+    if (!inputs_.dataset.has_value() || ExperimentRow() < 0) return absl::OkStatus();
+    std::vector<int32_t> rows(static_cast<size_t>(inputs_.dataset->num_probes()));
+    std::iota(rows.begin(), rows.end(), 0);
+    RB_ASSIGN_OR_RETURN(measured_, TransformedTargets(model_, *inputs_.dataset, ExperimentRow(), rows));
     return absl::OkStatus();
   }
 
@@ -185,7 +211,9 @@ class Interviewer {
   uint64_t id_ = 0;
   std::unique_ptr<Predictor> predictor_;
   ScoreFunction score_;
+  PwmReader motif_files_ = MotifFiles();
   Sequences nulls_;
+  std::vector<float> measured_;  // by probe, NaN missing; empty without data
   GiaAnswers answers_;
 };
 

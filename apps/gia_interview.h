@@ -20,7 +20,7 @@ struct GiaFlags {
   CommonFlags common;
   std::string experiment, data, out, motif, second, null = "profile", null_filter;
   std::vector<std::string> models, embed;
-  int k = 6, position = 17, second_position = 27, controls = 5, top = 20;
+  int k = 6, position = 17, second_position = 27, controls = 5, top = 20, min_n = 20;
   int64_t null_n = 1000;
 
   bool all() const { return experiment == "all"; }

@@ -118,6 +118,25 @@ absl::Status WriteDerived(const std::string& folder, const std::vector<GiaAnswer
   return ratios.size() > no_ratios ? WriteFile(JoinPath(folder, "ratios.tsv"), ratios) : absl::OkStatus();
 }
 
+absl::Status WriteMeasured(const std::string& folder, const std::vector<GiaAnswers>& answers,
+                           const GiaTableOptions& options) {
+  std::string text = "model\texperiment\tlabel\tpattern\twhere\tprobes\tmean\tci_low\tci_high\tmodel_mean\n";
+  const size_t nothing = text.size();
+  for (const GiaAnswers& a : answers) {
+    for (const MeasuredRow& row : a.measured) {
+      const SampleSummary& s = row.effect.summary;
+      absl::StrAppend(&text, a.model, "\t", row.experiment, "\t", Letters(row.label, options.dna), "\t",
+                      Letters(row.pattern, options.dna), "\t", row.anywhere ? "anywhere" : "position", "\t",
+                      row.effect.carriers);
+      for (const double value : {s.mean, s.ci_low, s.ci_high}) {
+        absl::StrAppend(&text, "\t", std::isnan(value) ? "" : Shortest(value));
+      }
+      absl::StrAppend(&text, "\t", Shortest(row.model), "\n");
+    }
+  }
+  return text.size() > nothing ? WriteFile(JoinPath(folder, "measured.tsv"), text) : absl::OkStatus();
+}
+
 std::string EffectsText(const std::vector<Effect>& effects, const GiaTableOptions& options) {
   std::vector<std::vector<std::string>> rows = {{"", "effect", "95 % interval", "q"}};
   double low = 0, high = 0;
@@ -156,6 +175,7 @@ absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaAnsw
   }
   RB_RETURN_IF_ERROR(WriteLocal(JoinPath(folder, "local.npz"), answers));
   RB_RETURN_IF_ERROR(WriteDerived(folder, answers));
+  RB_RETURN_IF_ERROR(WriteMeasured(folder, answers, options));
   return WriteFile(JoinPath(folder, "effects.tsv"), text);
 }
 

@@ -7,9 +7,18 @@
 
 #include "absl/status/status.h"
 #include "gia/kmer_scan.h"
+#include "gia/measured.h"
 #include "gia/runner.h"
 
 namespace rb::apps {
+
+// What the measurements say of a question's pattern, beside the model.
+struct MeasuredRow {
+  std::string experiment, label, pattern;
+  bool anywhere = false;
+  MeasuredEffect effect;
+  double model = 0;  // the model's global importance
+};
 
 // One model's answers.
 struct GiaAnswers {
@@ -18,6 +27,7 @@ struct GiaAnswers {
   int k = 0, position = 0;        // of the scan
   int64_t nulls = 0;
   std::vector<ExperimentResult> experiments;
+  std::vector<MeasuredRow> measured;  // with --data
 };
 
 struct GiaTableOptions {
@@ -25,7 +35,7 @@ struct GiaTableOptions {
   int top = 20;  // k-mers in effects.tsv and the summary; kmers/MODEL.tsv has all
 };
 
-// Into `folder`: effects.tsv, lines.tsv and ratios.tsv (where there are any), kmers/MODEL.tsv, local.npz.
+// Into `folder`: effects.tsv, lines.tsv, ratios.tsv and measured.tsv (where there are any), kmers/MODEL.tsv, local.npz.
 absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaAnswers>& answers,
                             const GiaTableOptions& options);
 

@@ -120,15 +120,8 @@ probe() {
   program probe ceilings 25 device_bench --operator '^$' --json "$out/probe/ceilings.jsonl"
 }
 
-# The tests that hold device code; in a checkout, those whose binaries do.
-device_tests() {
-  if [ -f "$bin/device_tests.txt" ]; then cat "$bin/device_tests.txt"; return; fi
-  command -v readelf >/dev/null || return
-  local binary
-  for binary in "$bin"/*_test; do
-    readelf -SW "$binary" 2>/dev/null | grep -q nv_fatbin && basename "$binary"
-  done
-}
+# The tests that run on a device.
+device_tests() { cat "$bin/device_tests.txt" "$here/../tests/device_tests.txt" 2>/dev/null | sort -u; }
 # A test binary wants the working folder from which relative paths of its data count.
 one_test() { (cd "$here" && program correct "$1" 100 "$1" --gtest_brief=1 --gtest_output="json:$out/correct/$1.json"); }
 sanitize() {
@@ -152,6 +145,7 @@ in_parallel() {  # in_parallel JOBS FUNCTION ARGUMENTS-A-CALL.. (each one word s
 }
 correct() {
   local tests name tool calls=() cores
+  local -x RB_TEST_DEVICE=1  # operators run on the device, not on its emulation
   cores=$(nproc 2>/dev/null || echo 2)
   tests=$(device_tests)
   [ -n "$tests" ] || { note correct tests skipped 0 "no test binaries with device code in $bin"; return; }

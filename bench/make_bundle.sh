@@ -3,7 +3,7 @@
 # kernels, benchmarks and residualbind for sm_90a, and the shared libraries they need except the driver's, cuBLAS, cuDNN
 # and the C and C++ runtime. CMake target gpu_bundle calls it.
 #
-# usage: make_bundle.sh BUILD_FOLDER    -> BUILD_FOLDER/gpu_bundle.tar.gz (under 30 MB, or it fails)
+# usage: make_bundle.sh BUILD_FOLDER    -> BUILD_FOLDER/gpu_bundle.tar.xz (under 30 MB, or it fails)
 set -euo pipefail
 [ $# -eq 1 ] || { sed -n '2,7s/^# \{0,1\}//p' "${BASH_SOURCE[0]}" >&2; exit 2; }
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -22,12 +22,11 @@ mkdir -p "$bundle/bin" "$bundle/lib"
 cp "$source"/bench/{gpu_check.sh,gpu_report.py,peer_pytorch.py} "$source/LICENSE" "$bundle/"
 { git -C "$source" rev-parse --short HEAD 2>/dev/null || echo unknown; } | tr -d '\n' >"$bundle/COMMIT"
 [ -z "$(git -C "$source" status --porcelain --untracked-files=no 2>/dev/null)" ] || printf -- '-dirty' >>"$bundle/COMMIT"
-for binary in "$build"/bin/*; do
-  readelf -SW "$binary" 2>/dev/null | grep -q nv_fatbin || continue  # no device code
-  cp "$binary" "$bundle/bin/"
-  case "$binary" in *_test) basename "$binary" >>"$bundle/bin/device_tests.txt" ;; esac
+for name in $(cat "$source/tests/device_tests.txt") residualbind device_bench; do
+  cp "$build/bin/$name" "$bundle/bin/" || { echo "make_bundle.sh: $name was not built" >&2; exit 1; }
 done
-for name in residualbind device_bench; do [ -x "$bundle/bin/$name" ] || { echo "make_bundle.sh: $name was not built" >&2; exit 1; }; done
+[ ! -x "$build/bin/cudnn_bench" ] || cp "$build/bin/cudnn_bench" "$bundle/bin/"
+cp "$source/tests/device_tests.txt" "$bundle/bin/"
 
 # What the target machine has: C and C++ runtime, driver, cuBLAS, cuDNN.
 there='^(linux-vdso|ld-linux|lib(c|m|dl|rt|pthread|resolv|util|stdc\+\+|gcc_s|gomp|cuda|nvidia[^.]*|cublas|cublasLt|cudnn[^.]*)\.so)'
@@ -52,8 +51,9 @@ wrong=$(env -i PATH="$PATH" ldd "${binaries[@]}" | awk -v lib="$bundle/" \
   (cd "$bundle" && find bin lib -type f -printf '%10s %p\n' | sort -k 2)
 } >"$bundle/CONTENTS"
 
-tar -C "$build" -czf "$build/gpu_bundle.tar.gz.tmp" gpu_bundle
-mv "$build/gpu_bundle.tar.gz.tmp" "$build/gpu_bundle.tar.gz"
-size=$(stat -c %s "$build/gpu_bundle.tar.gz")
-echo "$build/gpu_bundle.tar.gz: $size bytes"
+# Every binary carries the same kernels: a dictionary larger than one of them stores these once.
+tar -C "$build" -cf - gpu_bundle | xz -6 --lzma2=preset=6,dict=128MiB >"$build/gpu_bundle.tar.xz.tmp"
+mv "$build/gpu_bundle.tar.xz.tmp" "$build/gpu_bundle.tar.xz"
+size=$(stat -c %s "$build/gpu_bundle.tar.xz")
+echo "$build/gpu_bundle.tar.xz: $size bytes"
 [ "$size" -lt 30000000 ] || { echo "make_bundle.sh: the bundle is over 30 MB" >&2; exit 1; }

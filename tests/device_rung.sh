@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The operator tests on a real CUDA device, in place of its emulation. usage: tests/device_rung.sh FOLDER_OF_TESTS
+# The tests of device_tests.txt on a real CUDA device, in place of its emulation. usage: tests/device_rung.sh FOLDER_OF_TESTS
 # Exit code 77 (a skip) where there is none.
 set -u
 folder=$1
@@ -8,9 +8,8 @@ if "$folder/residualbind" doctor | grep -q 'work runs on the CPU'; then
   exit 77
 fi
 failed=0
-for name in dialect gather embed_conv dilated_conv_device batch_norm residual_pool dense head fold_norm adam metrics \
-  model_slot scorer_device dense_cublas; do
-  echo "== ${name}_test on the device"
-  RB_TEST_DEVICE=1 "$folder/${name}_test" || failed=$((failed + 1))
-done
+while read -r name; do
+  echo "== $name on the device"
+  RB_TEST_DEVICE=1 "$folder/$name" || failed=$((failed + 1))
+done <"$(dirname "${BASH_SOURCE[0]}")/device_tests.txt"
 exit $((failed > 0))

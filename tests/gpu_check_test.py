@@ -38,6 +38,7 @@ case "$out" in
 esac
 """
 TEST = """#!/bin/sh
+[ "$RB_TEST_DEVICE" = 1 ] || exit 9  # would run the emulation
 for a in "$@"; do case "$a" in
   --gtest_list_tests) echo "Suite."; exit 0 ;;
   --gtest_output=json:*) printf '%s' '{"testsuites": [{"testsuite": [{"name": "One", "classname": "Suite", "result": "COMPLETED"},

@@ -79,6 +79,15 @@ def nulls_from_data():
     for null in ("shuffle", "dinucleotide", "quartile1", "quartile4"):
         _, err = succeeds(*ask, "--null", null, "--data", "sim", "--out", f"g-{null}")
         check("null against real sequences" in err and "3-mers" in err, f"{null}: the comparison is told ({err})")
+    measured = table("g-shuffle/measured.tsv")
+    equal([(r["label"], r["where"]) for r in measured], [("ACG@17", "position"), ("ACG@17", "anywhere")], "measured rows")
+    probes = [r["seq"] for r in table("sim/sequences.tsv")]
+    scores = [r["SIM00001"] for r in table("sim/targets.tsv")]
+    known = [p for p, s in zip(probes, scores) if s not in ("", "nan", "NA")]
+    equal(int(measured[1]["probes"]), sum("ACG" in p for p in known), "probes with ACG anywhere")
+    equal(int(measured[0]["probes"]), sum(p[17 - (41 - len(p)) // 2:][:3] == "ACG" for p in known), "probes with ACG at 17")
+    check(float(measured[1]["ci_low"]) < float(measured[1]["mean"]) < float(measured[1]["ci_high"]), "its interval")
+    check(measured[0]["mean"] == "" or int(measured[0]["probes"]) >= 20, "few probes tell nothing")
     _, err = succeeds(*ask, "--null-filter", "10,90", "--out", "g-filter")
     check("null sequences score between" in err, f"the filter is told ({err})")
     refuses(2, ["--null shuffle", "--data"], *ask, "--null", "shuffle", "--out", "x")
