@@ -18,6 +18,8 @@ SHOWN = [(f"training, {preset}, {'one model' if models == 1 else f'{models} mode
          for preset in ("paper", "published") for models in (1, 16)]
 SHOWN += [(f"scoring, {preset}, {precision}", f"scorer/{preset}/{precision}")
           for preset in ("paper", "published") for precision in ("fp32", "bf16")]
+SHOWN += [(f"6-mer scan, paper, {precision}, {sharing}", f"kmer_scan/{row}/{precision}") for precision in ("fp32", "bf16")
+          for row, sharing in (("whole", "nothing shared"), ("background", "backgrounds shared"), ("letters", "letters shared"))]
 
 
 def speed_table(name: str, result: dict) -> list[str]:
@@ -30,9 +32,9 @@ def speed_table(name: str, result: dict) -> list[str]:
         cells = []
         for threads in (1, 2):
             values = result["rows"].get(f"{row}/threads:{threads}")
-            cells += [f"{values['sequences/s']:,.0f}", f"{values['percent_of_peak']:.0f} %"] if values else ["", ""]
+            cells += [f"{values['sequences/s']:,.0f}", f"{values.get('percent_of_peak', values.get('bought')):.0f} %"] if values else ["", ""]
         lines.append(f"| {label} | {' | '.join(cells)} |")
-    return lines
+    return lines + ["", "Percents of k-mer scans count the work of whole sequences: beyond 100 is what sharing saves."]
 
 
 def training_table(found: list[tuple[str, dict]]) -> list[str]:
@@ -49,6 +51,19 @@ def training_table(found: list[tuple[str, dict]]) -> list[str]:
     return lines + ([""] + notes if notes else [])
 
 
+def gia_table(found: list[tuple[str, dict]]) -> list[str]:
+    lines = ["Global importance on these models, beside what the article's text or its authors' notebooks give:", "",
+             "| model | quantity | published | found |", "|---|---|---|---|"]
+    for name, result in found:
+        for a in result["anchors"]:
+            ci = f" ({a['ci'][0]:.2f} to {a['ci'][1]:.2f})" if "ci" in a else ""
+            value = a["found"] if isinstance(a["found"], str) else f"{a['found']:.{3 if abs(a['found']) < 1 else 2}f}"
+            lines.append(f"| [{a['model']}](bench/results/{name}) | {a['quantity']} | "
+                         f"{'' if a['expected'] is None else a['expected']} | {value}{ci} |")
+    notes = [f"- {name}: {result['note']}" for name, result in found if result.get("note")]
+    return lines + ([""] + notes if notes else [])
+
+
 def main() -> int:
     found = results()
     speed = sorted((r for r in found if "rows" in r[1]), key=lambda r: r[1]["context"]["training_bench"]["date"])
@@ -58,6 +73,9 @@ def main() -> int:
         lines += speed_table(*speed[-1]) + [""]
     if training:
         lines += training_table(training) + [""]
+    gia = [r for r in found if r[1].get("kind") == "gia"]
+    if gia:
+        lines += gia_table(gia) + [""]
     readme = HERE.parent / "README.md"
     text = readme.read_text()
     head, rest = text.split(BEGIN)
