@@ -117,8 +117,9 @@ class Interviewer {
       sources.rows = inputs_.split.train;
       if (ExperimentRow() >= 0) sources.scores = inputs_.dataset->target(ExperimentRow());
     }
-    RB_ASSIGN_OR_RETURN(const NullSet set, DrawNulls(options, sources, score_));
-    nulls_ = set.sequences;
+    RB_ASSIGN_OR_RETURN(NullSet set, DrawNulls(options, sources, score_));
+    nulls_ = std::move(set.sequences);
+    drawn_ = std::move(set.drawn);
     answers_.nulls = nulls_.size();
     if (set.scored > 0) {
       reporter_.Say("filter",
@@ -150,7 +151,9 @@ class Interviewer {
 
   absl::Status Scan() {
     Progress(absl::StrCat(Grouped(int64_t{1} << (2 * flags_.k)), " ", flags_.k, "-mers"));
-    RB_ASSIGN_OR_RETURN(answers_.kmers, ScanKmers(*predictor_, nulls_, {flags_.k, flags_.position}));
+    RB_ASSIGN_OR_RETURN(
+        answers_.kmers,
+        ScanKmers(*predictor_, nulls_, {flags_.k, flags_.position, drawn_.has_value() ? &*drawn_ : nullptr}));
     answers_.k = flags_.k;
     answers_.position = flags_.position;
     return absl::OkStatus();
@@ -213,6 +216,7 @@ class Interviewer {
   ScoreFunction score_;
   PwmReader motif_files_ = MotifFiles();
   Sequences nulls_;
+  std::optional<DrawnSequences> drawn_;
   std::vector<float> measured_;  // by probe, NaN missing; empty without data
   GiaAnswers answers_;
 };

@@ -41,7 +41,7 @@ absl::Status Run(const Flags& flags) {
   sources.profile = model.profile;
   RB_ASSIGN_OR_RETURN(const NullSet nulls, DrawNulls(null, sources));
   RB_ASSIGN_OR_RETURN(const std::vector<KmerEffect> effects,
-                      ScanKmers(predictor, nulls.sequences, {flags.k, flags.position}));
+                      ScanKmers(predictor, nulls.sequences, {flags.k, flags.position, &*nulls.drawn}));
   std::string text = "kmer\teffect\tse\n";
   for (size_t i = 0; i < effects.size() && (flags.top == 0 || i < static_cast<size_t>(flags.top)); ++i) {
     std::string kmer = effects[i].kmer;

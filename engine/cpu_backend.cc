@@ -1,6 +1,7 @@
 // The CPU as a Backend: memory from the heap, operators from kernels/*_cpu.cc on a thread pool.
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -10,6 +11,8 @@
 #include "absl/strings/str_cat.h"
 #include "engine/backend.h"
 #include "engine/check.h"
+#include "engine/rank_effects.h"
+#include "kernels/packed_bases.h"
 
 namespace rb {
 namespace {
@@ -52,12 +55,41 @@ class CpuFoldedScorer : public Scorer {
     scorer_.Score(bases, tracks, rows, n, out, parallel_);
     return absl::OkStatus();
   }
-  absl::Status ScoreKmers(const uint32_t* bases, int64_t n, int k, int position, float* out) override {
-    scorer_.ScoreKmers(bases, n, k, position, out, parallel_);
+  absl::Status ScanKmers(const KmerScanArgs& args) override {
+    // Sequences under all k-mers at once: at most 8 MB of predictions. Moments add up by as many, in order.
+    constexpr int64_t kChunk = 32;
+    const int64_t kmers = int64_t{1} << (2 * args.k);
+    const int words = PackedWords(scorer_.geometry().length);
+    std::vector<float> without(static_cast<size_t>(args.n)),
+        with(static_cast<size_t>(std::min(kChunk, args.n) * kmers));
+    scorer_.Score(args.bases, nullptr, nullptr, args.n, without.data(), parallel_);
+    for (int64_t first = 0; first < args.n; first += kChunk) {
+      const int64_t count = std::min(kChunk, args.n - first);
+      scorer_.ScoreKmers(args.bases + first * words, count, args.k, args.position, with.data(), parallel_);
+      for (int64_t m = 0; m < kmers; ++m) {
+        const EffectMoments chunk = ChunkMoments(with.data() + m, kmers, without.data() + first, count);
+        args.effects[m] =
+            first == 0 ? chunk
+                       : MergeMoments(args.effects[m], static_cast<double>(first), chunk, static_cast<double>(count));
+      }
+    }
+    cpu::RankEffects({args.effects, static_cast<int32_t>(kmers), args.order});
     return absl::OkStatus();
   }
 
  private:
+  // Of with[i * stride] - without[i], i in [0, count).
+  static EffectMoments ChunkMoments(const float* with, int64_t stride, const float* without, int64_t count) {
+    EffectMoments moments;
+    for (int64_t i = 0; i < count; ++i) moments.mean += static_cast<double>(with[i * stride]) - without[i];
+    moments.mean /= static_cast<double>(count);
+    for (int64_t i = 0; i < count; ++i) {
+      const double d = static_cast<double>(with[i * stride]) - without[i] - moments.mean;
+      moments.squares += d * d;
+    }
+    return moments;
+  }
+
   cpu::CpuScorer scorer_;
   Parallel& parallel_;
 };

@@ -52,6 +52,8 @@ namespace rb {
     RB_DEVICE_FORWARD(Namespace, Adam)                                                     \
     RB_DEVICE_FORWARD(Namespace, PackScorer)                                               \
     RB_DEVICE_FORWARD(Namespace, ScoreSequences)                                           \
+    RB_DEVICE_FORWARD(Namespace, MergeEffects)                                             \
+    RB_DEVICE_FORWARD(Namespace, RankEffects)                                              \
   }
 
 class DeviceArena : public Arena {

@@ -11,64 +11,13 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/check.h"
+#include "engine/device_kmer_scan.h"
+#include "engine/device_scorer_bed.h"
 #include "engine/machine.h"
 #include "kernels/device_scorer.h"
 #include "kernels/packed_bases.h"
 
 namespace rb {
-
-// OK, or INTERNAL naming the operator.
-template <class Operators>
-absl::Status DeviceStatus(DeviceError error, const char* name, const std::string& shape) {
-  if (!error) return absl::OkStatus();
-  return absl::InternalError(
-      absl::StrCat(name, shape.empty() ? "" : absl::StrCat(" (", shape, ")"), ": ", Operators::Text(error)));
-}
-
-// Packed weights and workspace of `models` slots.
-template <class Operators>
-class DeviceScorerBed {
- public:
-  DeviceScorerBed(Machine& machine, const DeviceRun& run, const ScorerGeometry& geometry)
-      : run_(run), geometry_(geometry), arena_(machine.NewArena()) {}
-  absl::Status Allocate(int models, int blocks) {
-    const int64_t packed = static_cast<int64_t>(PackedScorerBytes(geometry_, run_.precision));
-    RB_ASSIGN_OR_RETURN(packed_, arena_->AllocatePerModel<unsigned char>(models, packed, "packed weights"));
-    workspace_bytes_ = ScorerWorkspaceBytes(geometry_, run_.precision, blocks);
-    RB_ASSIGN_OR_RETURN(workspace_, arena_->AllocateBytes(workspace_bytes_, "the scorer's workspace"));
-    return absl::OkStatus();
-  }
-  absl::Status Pack(const int32_t* live, int count, const FoldedWeights& folded, int64_t stride) {
-    const PackScorerArgs<float> args = {geometry_, live, count, folded, stride, packed_};
-    return DeviceStatus<Operators>(Operators::PackScorer(args, run_), "PackScorer", "");
-  }
-  absl::Status Score(const ScoreModelsArgs& from) {
-    ScoreSequencesArgs<float> args;
-    args.geometry = geometry_;
-    args.live = from.live;
-    args.count = from.count;
-    args.packed = packed_;
-    args.bases = from.bases;
-    args.tracks = from.tracks;
-    args.rows = from.rows;
-    args.num_rows = from.num_rows;
-    args.max_rows = from.max_rows;
-    args.out = from.out;
-    args.workspace = workspace_;
-    args.workspace_bytes = workspace_bytes_;
-    return DeviceStatus<Operators>(Operators::ScoreSequences(args, run_), "ScoreSequences", "");
-  }
-  Arena& arena() { return *arena_; }
-  const ScorerGeometry& geometry() const { return geometry_; }
-
- private:
-  DeviceRun run_;
-  ScorerGeometry geometry_;
-  std::unique_ptr<Arena> arena_;
-  PerModel<unsigned char> packed_;
-  void* workspace_ = nullptr;
-  size_t workspace_bytes_ = 0;
-};
 
 template <class Operators>
 class DeviceModelsScorer : public ModelsScorer {
@@ -127,22 +76,10 @@ class DeviceScorer : public Scorer {
     }
     return absl::OkStatus();
   }
-  // The k-mers are written out by the host, a few blocks at a time.
-  absl::Status ScoreKmers(const uint32_t* bases, int64_t n, int k, int position, float* out) override {
-    const int length = bed_.geometry().length;
-    const int64_t kmers = int64_t{1} << (2 * k), most = std::min(kmers, kBlock);
-    std::vector<uint32_t> written(static_cast<size_t>(most * words()));
-    for (int64_t i = 0; i < n; ++i) {
-      for (int64_t first = 0; first < kmers; first += most) {
-        for (int64_t m = 0; m < most; ++m) {
-          uint32_t* const sequence = written.data() + m * words();
-          std::copy_n(bases + i * words(), words(), sequence);
-          for (int j = 0; j < k; ++j) SetBase(sequence, length, position + j, KmerCode(first + m, k, j));
-        }
-        RB_RETURN_IF_ERROR(Score(written.data(), nullptr, nullptr, most, out + i * kmers + first));
-      }
-    }
-    return absl::OkStatus();
+  // The k-mers and the sequences go to the device once; nothing but moments comes back.
+  absl::Status ScanKmers(const KmerScanArgs& scan) override {
+    DeviceKmerScan<Operators> on_device(machine_, bed_, live_, scan);
+    return on_device.Run();
   }
 
  private:

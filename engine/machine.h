@@ -10,9 +10,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "kernels/effect_moments.h"
 #include "kernels/fold_norm.h"
 #include "kernels/metrics.h"
 #include "kernels/model_slot.h"
+#include "kernels/profile_draws.h"
 #include "kernels/scorer.h"
 
 namespace rb {
@@ -41,6 +43,17 @@ class Arena {
   }
 };
 
+// All 4^k k-mers, in alphabetical order (A, C, G, U), written over every null sequence at one place; local effects are
+// f(with the k-mer) - f(without).
+struct KmerScanArgs {
+  const uint32_t* bases = nullptr;        // null sequences [n][PackedWords(L)]
+  int64_t n = 0;                          // 1 or more
+  const DrawnSequences* drawn = nullptr;  // what they were drawn from, if that is so: a machine may draw them itself
+  int k = 6, position = 0;                // 1 to kMaxKmer letters within L positions
+  EffectMoments* effects = nullptr;       // [4^k], of the n local effects
+  int32_t* order = nullptr;  // [4^k], k-mers by their mean effect, strongest first, ties in alphabetical order
+};
+
 // A folded network ready to score on one machine (kernels/scorer.h tells what it computes).
 class Scorer {
  public:
@@ -48,9 +61,8 @@ class Scorer {
   // All pointers are the host's; a machine with its own memory copies what it needs.
   virtual absl::Status Score(const uint32_t* bases, const float* tracks, const int32_t* rows, int64_t n,
                              float* out) = 0;
-  // out[i][m]: sequence i with k-mer m written at `position`, all 4^k in alphabetical order; the same bits as Score
-  // gives for them written out. Networks of sequence alone; 1 <= k <= kMaxKmer.
-  virtual absl::Status ScoreKmers(const uint32_t* bases, int64_t n, int k, int position, float* out) = 0;
+  // The local effects of all k-mers. Networks of sequence alone.
+  virtual absl::Status ScanKmers(const KmerScanArgs& args) = 0;
 };
 
 // Where the tensors of a folded network lie in one model's range of folded values.

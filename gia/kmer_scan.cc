@@ -1,6 +1,5 @@
 #include "gia/kmer_scan.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
@@ -9,10 +8,6 @@
 
 namespace rb {
 namespace {
-
-// Null sequences scored at once under all k-mers: at most 8 MB of predictions. Effects add up in chunks of as many, in
-// order, whatever the threads.
-constexpr int64_t kChunkSequences = 32;
 
 absl::Status CheckOptions(const ScorerGeometry& g, const KmerScanOptions& o) {
   if (g.structure != 0) {
@@ -43,26 +38,6 @@ Sequences WithBasesAt(const Sequences& nulls, int begin, int end) {
   return kept;
 }
 
-// Count, mean and sum of squared deviations of a k-mer's local effects, chunk by chunk [Chan et al. 1979].
-struct Moments {
-  double n = 0, mean = 0, m2 = 0;
-
-  // Local effects f(with) - f(without) of one chunk: with[i * stride], without[i].
-  void Add(const float* with, int64_t stride, const float* without, int64_t count) {
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < count; ++i) sum += static_cast<double>(with[i * stride]) - without[i];
-    const double chunk = static_cast<double>(count), chunk_mean = sum / chunk;
-    for (int64_t i = 0; i < count; ++i) {
-      const double d = static_cast<double>(with[i * stride]) - without[i] - chunk_mean;
-      squares += d * d;
-    }
-    const double delta = chunk_mean - mean, all = n + chunk;
-    m2 += squares + delta * delta * n * chunk / all;
-    mean += delta * chunk / all;
-    n = all;
-  }
-};
-
 }  // namespace
 
 absl::StatusOr<std::vector<KmerEffect>> ScanKmers(const Predictor& predictor, const Sequences& all_nulls,
@@ -74,26 +49,19 @@ absl::StatusOr<std::vector<KmerEffect>> ScanKmers(const Predictor& predictor, co
     return absl::InvalidArgumentError(absl::StrCat("no null sequence has bases at positions ", options.position, " to ",
                                                    options.position + options.k - 1, "; expected longer sequences"));
   }
-  RB_ASSIGN_OR_RETURN(const std::vector<float> without, predictor.Predict(nulls));
-  std::vector<Moments> moments(static_cast<size_t>(kmers));
-  for (int64_t first = 0; first < n; first += kChunkSequences) {
-    const int64_t count = std::min(kChunkSequences, n - first);
-    RB_ASSIGN_OR_RETURN(const std::vector<float> with,
-                        predictor.PredictKmers(nulls, first, count, options.k, options.position));
-    for (int64_t m = 0; m < kmers; ++m) moments[m].Add(with.data() + m, kmers, without.data() + first, count);
-  }
+  // Draws have bases everywhere.
+  RB_CHECK(options.drawn == nullptr || n == all_nulls.size());
+  RB_ASSIGN_OR_RETURN(const KmerScan found, predictor.ScanKmers(nulls, options.k, options.position, options.drawn));
   std::vector<KmerEffect> effects(static_cast<size_t>(kmers));
-  for (int64_t m = 0; m < kmers; ++m) {
-    KmerEffect& effect = effects[m];
+  for (int64_t rank = 0; rank < kmers; ++rank) {
+    const int32_t m = found.order[rank];
+    KmerEffect& effect = effects[rank];
     for (int i = 0; i < options.k; ++i) effect.kmer += "ACGU"[KmerCode(m, options.k, i)];
-    effect.effect = moments[m].mean;
+    effect.effect = found.effects[m].mean;
     effect.n = n;
     const double count = static_cast<double>(n);
-    effect.se = std::sqrt(moments[m].m2 / (count - 1) / count);  // 0 / 0 with one sequence: NaN
+    effect.se = std::sqrt(found.effects[m].squares / (count - 1) / count);  // 0 / 0 with one sequence: NaN
   }
-  // k-mers come in alphabetical order, which a stable sort keeps among equals.
-  std::stable_sort(effects.begin(), effects.end(),
-                   [](const KmerEffect& a, const KmerEffect& b) { return a.effect > b.effect; });
   return effects;
 }
 

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
+#include "kernels/profile_draws.h"
 #include "model/predictor.h"
 
 namespace rb {
@@ -16,6 +17,8 @@ namespace rb {
 struct KmerScanOptions {
   int k = 6;          // 1 to kMaxKmer
   int position = 17;  // 0-based start
+  // What the null sequences were drawn from, if that is so (NullSet::drawn).
+  const DrawnSequences* drawn = nullptr;
 };
 
 struct KmerEffect {

@@ -83,20 +83,26 @@ class Draws {
     return draws;
   }
 
+  uint64_t key() const { return DeriveKey(options_.seed, Purpose::kNullModel, options_.id); }
   int64_t available() const {
     return options_.kind == NullKind::kProfile || IsShuffle(options_.kind) ? kEndless
                                                                            : static_cast<int64_t>(rows_.size());
   }
 
+  // kProfile: what the draws from the first on are made of.
+  absl::StatusOr<DrawnSequences> Drawn() const {
+    RB_ASSIGN_OR_RETURN(std::vector<uint64_t> thresholds, ProfileThresholds(sources_.profile, sources_.length));
+    return DrawnSequences{std::move(thresholds), key(), 0};
+  }
+
   // Draws first .. first + count - 1.
   absl::StatusOr<Sequences> Get(int64_t first, int64_t count) const {
-    const uint64_t key = DeriveKey(options_.seed, Purpose::kNullModel, options_.id);
     if (options_.kind == NullKind::kProfile) {
-      return DrawProfileNulls(sources_.profile, sources_.length, count, key, first);
+      return DrawProfileNulls(sources_.profile, sources_.length, count, key(), first);
     }
     Sequences result;
     result.length = sources_.length;
-    const FeistelPermutation permutation(static_cast<uint32_t>(rows_.size()), key);
+    const FeistelPermutation permutation(static_cast<uint32_t>(rows_.size()), key());
     for (int64_t i = first; i < first + count; ++i) {
       const uint32_t place = static_cast<uint32_t>(i % static_cast<int64_t>(rows_.size()));
       Append(rows_[options_.kind == NullKind::kFile ? place : permutation(place)], i, &result);
@@ -211,6 +217,9 @@ absl::StatusOr<NullSet> DrawNulls(const NullOptions& options, const NullSources&
   }
   NullSet set;
   RB_ASSIGN_OR_RETURN(set.sequences, draws.Get(0, options.n));
+  if (options.kind == NullKind::kProfile) {
+    RB_ASSIGN_OR_RETURN(set.drawn, draws.Drawn());
+  }
   set.draws.resize(static_cast<size_t>(options.n));
   std::iota(set.draws.begin(), set.draws.end(), int64_t{0});
   return set;

@@ -12,6 +12,7 @@
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
+#include "kernels/profile_draws.h"
 
 namespace rb {
 
@@ -60,10 +61,11 @@ struct NullSources {
 using ScoreFunction = std::function<absl::StatusOr<std::vector<float>>(const Sequences&)>;
 
 struct NullSet {
-  Sequences sequences;         // [n], no ids and no structure tracks: a null's tracks are folded anew
-  std::vector<int64_t> draws;  // [n], the number of each sequence among all draws; 0, 1, .. without a filter
-  int64_t scored = 0;          // sequences that went through the filter, 0 without one
-  double low = 0, high = 0;    // the filter's bounds as scores; -inf and inf where a percentile bounds nothing
+  Sequences sequences;                  // [n], no ids and no structure tracks: a null's tracks are folded anew
+  std::vector<int64_t> draws;           // [n], the number of each sequence among all draws; 0, 1, .. without a filter
+  int64_t scored = 0;                   // sequences that went through the filter, 0 without one
+  std::optional<DrawnSequences> drawn;  // kProfile without a filter
+  double low = 0, high = 0;             // the filter's bounds as scores; -inf and inf where a percentile bounds nothing
 };
 
 // The first n sequences, in the order they are drawn, that pass the filter. Draw i is a function of (sources, seed, id,

@@ -5,16 +5,21 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
 
 namespace rb {
 
-// `n` full-length sequences (never padded, no structure tracks). profile: [length][4] frequencies of A, C, G, U; each
-// position's need not add up to exactly 1. Sequence i is a function of (profile, key, i) alone, so that more sequences
-// extend fewer; those numbered first to first + n - 1 are drawn. Key: DeriveKey(seed, Purpose::kNullModel, id).
-// InvalidArgument: a profile of another size, negative or without any mass at a position.
+// [length][kProfileThresholds] (kernels/profile_draws.h). profile: [length][4] frequencies of A, C, G, U; each
+// position's need not add up to exactly 1. InvalidArgument: a profile of another size, negative or without any mass at
+// a position.
+absl::StatusOr<std::vector<uint64_t>> ProfileThresholds(std::span<const float> profile, int length);
+
+// `n` full-length sequences (never padded, no structure tracks) of a profile as above. Sequence i is a function of
+// (profile, key, i) alone, so that more sequences extend fewer; those numbered first to first + n - 1 are drawn. Key:
+// DeriveKey(seed, Purpose::kNullModel, id). InvalidArgument as above.
 absl::StatusOr<Sequences> DrawProfileNulls(std::span<const float> profile, int length, int64_t n, uint64_t key,
                                            int64_t first = 0);
 

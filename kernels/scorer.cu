@@ -1,8 +1,12 @@
-// The fused scorer's operators on a device: packing of weights; scoring itself is in scorer_{fp32,tf32,bf16}.cu.
+// The fused scorer's operators on a device: packing of weights and merging of a scan's moments; scoring itself is in
+// scorer_{fp32,tf32,bf16}.cu.
 //
 // Packing: a block of 256 threads takes words of one model's packed weights, a thread a word: it finds out which
 // element (bf16: two) of which matrix belongs there and reads it. 0.7 MB a model of the paper's network, once an epoch:
 // limited by nothing that matters.
+//
+// Merging: a thread a pattern, its groups one after the other: 16 bytes a group of 48 sequences in, 16 a pattern out.
+// 4,096 6-mers in 1,000 sequences: 1.4 MB a model, 0.3 us of an H200's memory; the loads' latency, 21 in a row, limits.
 #include "kernels/device/dialect.h"
 #include "kernels/device/scorer_layout.h"
 #include "kernels/device/scorer_source.cuh"
@@ -122,6 +126,25 @@ DeviceError Pack(const PackScorerArgs<float>& args, const DeviceRun& run) {
                 PackArgs{g, layout, args.folded, args.folded_stride, args.live, args.packed});
 }
 
+// ---------------------------------------------------------------------------------------------------------- merging
+
+// Grid: any number of blocks, live index.
+__global__ void MergeMomentsOfPatterns(const MergeEffectsArgs<float> args) {
+  DependencyWait();
+  const int64_t slot = args.live[blockIdx.y];
+  const int rows = args.num_rows[slot], groups = (rows + args.group - 1) / args.group;
+  if (rows == 0) return;
+  for (int p = blockIdx.x * blockDim.x + threadIdx.x; p < args.num_patterns; p += gridDim.x * blockDim.x) {
+    const EffectMoments* of = args.moments[slot] + static_cast<int64_t>(p) * groups;
+    EffectMoments all = of[0];
+    for (int i = 1; i < groups; ++i) {
+      const int before = i * args.group;
+      all = rb::MergeMoments(all, before, of[i], min(args.group, rows - before));
+    }
+    args.effects[slot][p] = all;
+  }
+}
+
 }  // namespace
 
 namespace RB_MACHINE {
@@ -140,6 +163,16 @@ DeviceError PackScorer(const PackScorerArgs<float>& args, const DeviceRun& run) 
       return Pack<Precision::kBf16>(args, run);
   }
   return {-1};
+}
+
+DeviceError MergeEffects(const MergeEffectsArgs<float>& args, const DeviceRun& run) {
+  if (args.count == 0 || args.num_patterns == 0) return {};
+  LaunchConfig config;
+  config.grid =
+      dim3(static_cast<unsigned>(std::min((args.num_patterns + 127) / 128, 1024)), static_cast<unsigned>(args.count));
+  config.block = dim3(128);
+  config.stream = run.stream;
+  return Launch(config, MergeMomentsOfPatterns, args);
 }
 
 DeviceError ScoreSequences(const ScoreSequencesArgs<float>& args, const DeviceRun& run) {

@@ -4,8 +4,7 @@
 namespace rb::RB_MACHINE {
 
 DeviceError ScoreInFp32(const ScoreSequencesArgs<float>& args, const DeviceRun& run) {
-  return device::scorer::Score<Precision::kFp32>(
-      args, device::scorer::StoredSequences{args.bases, args.tracks, args.rows}, run);
+  return device::scorer::Score<Precision::kFp32>(args, run);
 }
 
 }  // namespace rb::RB_MACHINE

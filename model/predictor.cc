@@ -10,6 +10,7 @@
 #include "engine/check.h"
 #include "kernels/metrics.h"
 #include "kernels/packed_bases.h"
+#include "kernels/profile_draws.h"
 
 namespace rb {
 namespace {
@@ -62,18 +63,27 @@ absl::Status Predictor::CheckSequences(const Sequences& sequences) const {
   return absl::OkStatus();
 }
 
-absl::StatusOr<std::vector<float>> Predictor::PredictKmers(const Sequences& sequences, int64_t first, int64_t n, int k,
-                                                           int position) const {
+absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k, int position,
+                                              const DrawnSequences* drawn) const {
   RB_RETURN_IF_ERROR(CheckSequences(sequences));
-  RB_CHECK(first >= 0 && n >= 0 && first + n <= sequences.size());
   if (geometry_.structure != 0 || k < 1 || k > kMaxKmer || position < 0 || position + k > geometry_.length) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a ", k, "-mer at position ", position, " of ", geometry_.length, " positions and ", geometry_.structure,
         " structure channels; expected 1 to ", kMaxKmer, " letters within the sequence and a model of sequence alone"));
   }
-  std::vector<float> out(static_cast<size_t>(n) << (2 * k));
-  RB_RETURN_IF_ERROR(scorer_->ScoreKmers(sequences.packed(first), n, k, position, out.data()));
-  return out;
+  if (sequences.size() == 0) return absl::InvalidArgumentError("no sequences to scan; expected at least one");
+  KmerScan scan;
+  scan.effects.resize(size_t{1} << (2 * k));
+  scan.order.resize(scan.effects.size());
+  KmerScanArgs args;
+  args.bases = sequences.bases.data();
+  args.n = sequences.size();
+  args.drawn = drawn;
+  RB_CHECK(drawn == nullptr || drawn->thresholds.size() == static_cast<size_t>(geometry_.length) * kProfileThresholds);
+  args.k = k, args.position = position;
+  args.effects = scan.effects.data(), args.order = scan.order.data();
+  RB_RETURN_IF_ERROR(scorer_->ScanKmers(args));
+  return scan;
 }
 
 absl::StatusOr<std::vector<float>> Predictor::Predict(const Sequences& sequences, std::span<const int32_t> rows) const {

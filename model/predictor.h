@@ -18,16 +18,21 @@ namespace rb {
 // A model's folded values, laid out as `folding` says; batch norm folded in double and rounded once.
 std::vector<float> FoldBatchNorm(const Folding& folding, const std::vector<float>& parameters);
 
+struct KmerScan {
+  std::vector<EffectMoments> effects;  // [4^k], k-mers in alphabetical order: of f(with) - f(without)
+  std::vector<int32_t> order;          // [4^k], the strongest first
+};
+
 class Predictor {
  public:
   static absl::StatusOr<Predictor> Create(const ModelFile& model, Precision precision, Machine& machine);
   // Predictions of sequences rows[0..n) (all when rows is empty), in the transformed scale (probabilities when
   // classification). The data set's length and structure channels must equal the model's.
   absl::StatusOr<std::vector<float>> Predict(const Sequences& sequences, std::span<const int32_t> rows = {}) const;
-  // Sequence rows [first, first + n) with every k-mer written at `position`: [n][4^k], k-mers in alphabetical order.
-  // Models of sequence alone; InvalidArgument when the k-mer does not fit.
-  absl::StatusOr<std::vector<float>> PredictKmers(const Sequences& sequences, int64_t first, int64_t n, int k,
-                                                  int position) const;
+  // Local effects of every k-mer written at `position` over every sequence. drawn: what the sequences were drawn from,
+  // if that is so. Models of sequence alone; InvalidArgument when the k-mer does not fit or there is no sequence.
+  absl::StatusOr<KmerScan> ScanKmers(const Sequences& sequences, int k, int position,
+                                     const DrawnSequences* drawn = nullptr) const;
   const ScorerGeometry& geometry() const { return geometry_; }
 
  private:

@@ -15,8 +15,10 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TABLE = ROOT / "kernels" / "budget.tsv"
 COLUMNS = ["source", "kernel", "arch", "registers", "spill_bytes", "stack", "static_shared"]
-# The fp32 and tf32 scorers are not among them yet: their largest instances spill some bytes, which the table bounds.
-HOT = re.compile(r"^(dilated_conv|embed_conv|scorer_bf16|dense)")
+HOT = re.compile(r"^(dilated_conv|embed_conv|scorer_|dense)")
+# Of 96 filters in tf32 the skip values, sums and operands are some registers more than there are (the kernel's banner
+# has the cost); the table bounds what it spills.
+EXCEPT = "ScoreTiles<tf32, 96, false>"
 LIMITED = ("registers", "spill_bytes", "stack", "static_shared")
 PRECISIONS = {"0": "fp32", "1": "tf32", "2": "bf16"}
 
@@ -116,7 +118,7 @@ def compare(rows: list[dict], budget: list[dict], same_compiler: bool) -> tuple[
             wrong += [f"{name}: {c} {built[at][c]}, at most {allowed[at][c]} allowed"
                       for c in LIMITED if built[at][c] > allowed[at][c]]
     for row in rows:
-        if HOT.match(row["source"]):
+        if HOT.match(row["source"]) and row["kernel"] != EXCEPT:
             comparisons += 1
             if row["spill_bytes"] > 0:
                 wrong.append(f"{' '.join(key(row))}: a hot kernel that spills {row['spill_bytes']} bytes")

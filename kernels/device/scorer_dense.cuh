@@ -12,10 +12,11 @@
 namespace rb::device::scorer {
 
 // A block's pooled vectors go through; `partial` is [kWarps][16 kM] in shared memory. Every thread calls it, with the
-// pooled vectors visible to all; predictions go to out[0 .. count). kUnrolled steps' loads are under way at a time.
-template <Precision kPrecision, int kM, int kUnrolled>
+// pooled vectors visible to all; emit(row, prediction) is called for rows [0, count), after the last use of
+// partial[row]. kUnrolled steps' loads are under way at a time.
+template <Precision kPrecision, int kM, int kUnrolled, class Emit>
 __device__ inline void DenseAndHead(const ScorerGeometry& g, const Layout& layout, const unsigned char* packed,
-                                    const void* pooled, float* partial, int count, float* out) {
+                                    const void* pooled, float* partial, int count, const Emit& emit) {
   constexpr int kFragments = kDensePanel / 8, kDepth = StepDepth(kPrecision);
   const int inputs = DenseInputs(g), lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const unsigned char* weights = packed + layout.dense;
@@ -54,7 +55,7 @@ __device__ inline void DenseAndHead(const ScorerGeometry& g, const Layout& layou
     float sum = 0.0f;
     for (int w = 0; w < kWarps; ++w) sum += partial[w * 16 * kM + row];
     sum += head[g.hidden];
-    out[row] = g.sigmoid ? 1.0f / (1.0f + expf(-sum)) : sum;
+    emit(row, g.sigmoid ? 1.0f / (1.0f + expf(-sum)) : sum);
   }
 }
 

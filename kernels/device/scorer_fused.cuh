@@ -16,14 +16,18 @@
 // memory: 0.82 MB of operands and 0.12 MB of stores and pooling, 7,300 cycles at 128 bytes each; mma.sync at the 62 %
 // of the tensor cores' rate that it is known to reach, 8,800. L2: 4.1 KB a sequence for the dense layer, 30 KB more
 // when streamed. So mma.sync limits, shared memory is close behind. tf32 takes twice the instructions and bytes; its 96
-// skip values, 96 sums and operands are 11 registers more than there are, which costs 11 KB of L1 a tile.
+// skip values, 96 sums and operands are up to 12 registers more than there are, which costs 12 KB of L1 a tile.
+//
+// A group's sequences are read, or drawn from a profile, and a pattern is written over them, when layer 1's input is
+// made (scorer_source.cuh): a draw is 10 rounds of Philox for a position, about 150 instructions beside the 3,000 that
+// a warp spends on the tile. A scan's 48 predictions become one mean and sum of squares, 16 bytes.
 #ifndef RB_KERNELS_DEVICE_SCORER_FUSED_CUH_
 #define RB_KERNELS_DEVICE_SCORER_FUSED_CUH_
 
 #include <utility>
 
-#include "kernels/device/scorer_dense.cuh"
 #include "kernels/device/scorer_ring.cuh"
+#include "kernels/device/scorer_scan.cuh"
 
 namespace rb::device::scorer {
 
@@ -36,6 +40,7 @@ struct FusedMap {
   int rows = 0;                     // [128] TileRow
   int bias = 0;                     // [residual_layers + 1][C]
   int partial = 0;                  // DenseAndHead's
+  int group = 0;                    // Group
   int bytes = 0;
 };
 
@@ -48,20 +53,7 @@ struct TileRow {
 };
 inline constexpr int kOutside = -(1 << 14);
 
-template <class Source>
-struct FusedArgs {
-  ScorerGeometry g;
-  Layout layout;
-  FusedMap map;
-  const int32_t* live;
-  int count;
-  PerModel<const unsigned char> packed;
-  const int32_t* num_rows;
-  PerModel<float> out;
-  unsigned char* workspace;
-  int64_t block_workspace;
-  Source source;
-};
+using FusedArgs = ScorerArgs<FusedMap>;
 
 template <Precision kPrecision, int kFilters, bool kResident>
 struct FusedShape {
@@ -93,12 +85,13 @@ struct FusedShape {
     map.rows = take(kTileRows * sizeof(TileRow));
     map.bias = take((g.residual_layers + 1) * kFilters * 4);
     map.partial = take(kWarps * kDenseRows * 4);
+    map.group = take(sizeof(Group));
     if (kResident && map.bytes + RoundUp(embed_bytes, 128) <= most) map.embed = take(embed_bytes);
     return map;
   }
 };
 
-template <Precision kPrecision, int kFilters, bool kResident, class Source>
+template <Precision kPrecision, int kFilters, bool kResident>
 class FusedBlock {
   using Shape = FusedShape<kPrecision, kFilters, kResident>;
   using Sums = WarpSums<kPrecision, Shape::kM, Shape::kN>;
@@ -110,7 +103,7 @@ class FusedBlock {
   static constexpr int kStep = kFilters * kStepBytes<kPrecision>;  // bytes of a step's weights
 
  public:
-  __device__ FusedBlock(const FusedArgs<Source>& args, unsigned char* shared)
+  __device__ FusedBlock(const FusedArgs& args, unsigned char* shared)
       : args_(args),
         shared_(shared),
         tile_thread_(threadIdx.x % Shape::kTileThreads),
@@ -134,21 +127,18 @@ class FusedBlock {
   }
 
   // This block's groups of one model.
-  __device__ void ScoreModel(int64_t slot) {
-    const ScorerGeometry& g = args_.g;
-    const int rows = args_.num_rows[slot], size = GroupSequences(g);
-    int64_t first = static_cast<int64_t>(blockIdx.x) * size;
-    if (first >= rows) return;
-    packed_ = args_.packed[slot];
-    LoadModel();
-    for (; first < rows; first += static_cast<int64_t>(gridDim.x) * size) {
-      const int count = first + size < rows ? size : static_cast<int>(rows - first);
-      ScoreGroup(slot, static_cast<int>(first), count);
+  __device__ void ScoreModel(int model) {
+    packed_ = nullptr;
+    ForEachGroup(args_, model, GroupSequences(args_.g), CurrentGroup(), [&] {
+      if (packed_ == nullptr) {
+        packed_ = args_.packed[CurrentGroup()->slot];
+        LoadModel();
+      }
+      ScoreGroup();
       __syncthreads();
-      DenseAndHead<kPrecision, kDenseRows / 16, 4 / Shape::kBlocks>(
-          g, args_.layout, packed_, Pooled(), reinterpret_cast<float*>(shared_ + args_.map.partial), count,
-          args_.out[slot] + first);
-    }
+      FinishGroup<kPrecision, kDenseRows / 16, 4 / Shape::kBlocks>(
+          args_, *CurrentGroup(), packed_, Pooled(), reinterpret_cast<float*>(shared_ + args_.map.partial));
+    });
     CpAsyncWait<0>();  // the ring has run ahead
   }
 
@@ -188,6 +178,8 @@ class FusedBlock {
   }
   __device__ TileRow RowOf(int row) const { return reinterpret_cast<const TileRow*>(shared_ + args_.map.rows)[row]; }
 
+  __device__ Group* CurrentGroup() const { return reinterpret_cast<Group*>(shared_ + args_.map.group); }
+
   // The block's workspace.
   __device__ unsigned char* Pooled() const {
     return args_.workspace + (static_cast<int64_t>(blockIdx.y) * gridDim.x + blockIdx.x) * args_.block_workspace;
@@ -199,20 +191,23 @@ class FusedBlock {
     return reinterpret_cast<const float*>(shared_ + args_.map.bias) + layer * kFilters + warp_column_ * 8 * Shape::kN;
   }
 
-  // Sequences [first, first + count) of the slot's list, pooled into rows 0, 1, ... of Pooled().
-  __device__ void ScoreGroup(int64_t slot, int first, int count) {
+  // The group's sequences, pooled into rows 0, 1, ... of Pooled().
+  __device__ void ScoreGroup() {
     const ScorerGeometry& g = args_.g;
+    const Group& group = *CurrentGroup();
     const int size = TileSequences(g), step = Shape::kTiles * size;
     // The sequence that the thread's position of the tile at sequence `at` of the group belongs to; -1: none.
     const auto sequence_at = [&](int at) {
       if (tile_thread_ >= kTileRows) return -1;
       const TileRow row = RowOf(tile_thread_);
-      return row.place >= 0 && at + row.n < count ? args_.source.Sequence(slot, first + at + row.n) : -1;
+      return row.place >= 0 && at + row.n < group.count ? args_.source.Sequence(group.slot, group.first + at + row.n)
+                                                        : -1;
     };
     const auto fetch = [&](int sequence) {
-      return sequence < 0 ? typename Source::Words{} : args_.source.Fetch(g, sequence, RowOf(tile_thread_).place);
+      return sequence < 0 ? SequenceSource::Words{}
+                          : args_.source.Fetch(g, group.slot, group.pattern, sequence, RowOf(tile_thread_).place);
     };
-    const auto store = [&](int sequence, typename Source::Words words) {
+    const auto store = [&](int sequence, SequenceSource::Words words) {
       if (tile_thread_ >= size * g.length) return;
       const TileRow row = RowOf(tile_thread_);
       inputs_.Store(g, args_.source, row.n, row.place, sequence, words);
@@ -221,20 +216,20 @@ class FusedBlock {
     if constexpr (kResident) {
       // The next tile's bases and the one's after it numbers are on their way while a tile is computed.
       int sequence = sequence_at(at), next = sequence_at(at + step);
-      typename Source::Words words = fetch(sequence);
-      for (; at < count; at += step) {
+      SequenceSource::Words words = fetch(sequence);
+      for (; at < group.count; at += step) {
         store(sequence, words);
         TileBarrier();
         sequence = next;
         words = fetch(sequence);
         next = sequence_at(at + 2 * step);
-        ScoreTile(at, min(size, count - at));
+        ScoreTile(at, min(size, group.count - at));
       }
     } else {  // tiles go through the ring together
-      for (int first_of_all = 0; first_of_all < count; first_of_all += step, at += step) {
+      for (int first_of_all = 0; first_of_all < group.count; first_of_all += step, at += step) {
         const int sequence = sequence_at(at);
         store(sequence, fetch(sequence));
-        ScoreTile(at, min(size, count - at));  // begins with a barrier, the ring's
+        ScoreTile(at, min(size, group.count - at));  // begins with a barrier, the ring's
       }
     }
   }
@@ -358,7 +353,7 @@ class FusedBlock {
     }
   }
 
-  const FusedArgs<Source>& args_;
+  const FusedArgs& args_;
   unsigned char* const shared_;
   const int tile_thread_, tile_;  // the thread's number among those of its tile; the tile's
   const int row_, warp_column_;   // the warp's first row, and its half of the columns

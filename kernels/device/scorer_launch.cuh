@@ -1,4 +1,4 @@
-// Which kernel scores a shape, and its launch; a template over the source of sequences (scorer_source.cuh).
+// Which kernel scores a shape, and its launch.
 #ifndef RB_KERNELS_DEVICE_SCORER_LAUNCH_CUH_
 #define RB_KERNELS_DEVICE_SCORER_LAUNCH_CUH_
 
@@ -11,21 +11,21 @@
 namespace rb::device::scorer {
 namespace {
 
-template <Precision kPrecision, int kFilters, bool kResident, class Source>
+template <Precision kPrecision, int kFilters, bool kResident>
 __global__ void __launch_bounds__(kThreads, (FusedShape<kPrecision, kFilters, kResident>::kBlocks))
-    ScoreTiles(const FusedArgs<Source> args) {
+    ScoreTiles(const FusedArgs args) {
   DependencyWait();
   RB_DYNAMIC_SHARED(unsigned char, shared);
-  FusedBlock<kPrecision, kFilters, kResident, Source> block(args, shared);
-  for (int model = blockIdx.y; model < args.count; model += gridDim.y) block.ScoreModel(args.live[model]);
+  FusedBlock<kPrecision, kFilters, kResident> block(args, shared);
+  for (int model = blockIdx.y; model < args.count; model += gridDim.y) block.ScoreModel(model);
 }
 
-template <Precision kPrecision, int kColumns, class Source>
-__global__ void __launch_bounds__(kThreads, 1) ScoreByLayers(const LayeredArgs<Source> args) {
+template <Precision kPrecision, int kColumns>
+__global__ void __launch_bounds__(kThreads, 1) ScoreByLayers(const LayeredArgs args) {
   DependencyWait();
   RB_DYNAMIC_SHARED(unsigned char, shared);
-  LayeredBlock<kPrecision, kColumns, Source> block(args, shared);
-  for (int model = blockIdx.y; model < args.count; model += gridDim.y) block.ScoreModel(args.live[model]);
+  LayeredBlock<kPrecision, kColumns> block(args, shared);
+  for (int model = blockIdx.y; model < args.count; model += gridDim.y) block.ScoreModel(model);
 }
 
 // The grid: blocks of one model by models, no more than the workspace is for, and so few that a block loads a model's
@@ -37,50 +37,57 @@ inline dim3 ScoringGrid(int models, int64_t groups, int64_t most_blocks) {
   return dim3(static_cast<unsigned>(x), static_cast<unsigned>(y));
 }
 
-// Launches `kernel` with Args: FusedArgs or LayeredArgs; a block takes `group` sequences at a time.
-template <Precision kPrecision, template <class> class Args, class Map, class Source>
-DeviceError LaunchScorer(void (*kernel)(Args<Source>), const Map& map, int group, const ScoreSequencesArgs<float>& args,
-                         const Source& source, const DeviceRun& run) {
+template <Precision kPrecision, class Map>
+DeviceError LaunchScorer(void (*kernel)(ScorerArgs<Map>), const Map& map, const ScoreSequencesArgs<float>& args,
+                         const DeviceRun& run) {
   const ScorerGeometry& g = args.geometry;
   const int64_t block_workspace = BlockWorkspace(g, kPrecision);
   LaunchConfig config;
-  config.grid = ScoringGrid(args.count, (args.max_rows - 1) / group + 1,
-                            static_cast<int64_t>(args.workspace_bytes) / block_workspace);
+  const int64_t groups = static_cast<int64_t>(ScorerGroups(g, args.max_rows)) * args.scan.count;
+  config.grid = ScoringGrid(args.count, groups, static_cast<int64_t>(args.workspace_bytes) / block_workspace);
   config.block = dim3(kThreads);
   config.shared = static_cast<size_t>(map.bytes);
   config.stream = run.stream;
   return Launch(config, kernel,
-                Args<Source>{g, Layout(g, kPrecision), map, args.live, args.count, args.packed, args.num_rows, args.out,
-                             static_cast<unsigned char*>(args.workspace), block_workspace, source});
+                ScorerArgs<Map>{g,
+                                Layout(g, kPrecision),
+                                map,
+                                args.live,
+                                args.count,
+                                args.packed,
+                                args.num_rows,
+                                args.out,
+                                static_cast<unsigned char*>(args.workspace),
+                                block_workspace,
+                                {args.bases, args.tracks, args.rows, args.draws, args.scan.patterns},
+                                args.scan});
 }
 
-template <Precision kPrecision, int kFilters, bool kResident, class Source>
-DeviceError ScoreFused(const ScoreSequencesArgs<float>& args, const Source& source, const DeviceRun& run) {
+template <Precision kPrecision, int kFilters, bool kResident>
+DeviceError ScoreFused(const ScoreSequencesArgs<float>& args, const DeviceRun& run) {
   const FusedMap map = FusedShape<kPrecision, kFilters, kResident>::Map(args.geometry, SharedMemoryLimit());
-  return LaunchScorer<kPrecision>(ScoreTiles<kPrecision, kFilters, kResident, Source>, map,
-                                  GroupSequences(args.geometry), args, source, run);
+  return LaunchScorer<kPrecision>(ScoreTiles<kPrecision, kFilters, kResident>, map, args, run);
 }
 
-template <Precision kPrecision, int kColumns, class Source>
-DeviceError ScoreLayered(const ScoreSequencesArgs<float>& args, const Source& source, const DeviceRun& run) {
-  return LaunchScorer<kPrecision>(ScoreByLayers<kPrecision, kColumns, Source>,
-                                  LayeredShape<kPrecision, kColumns>::Map(args.geometry),
-                                  LayeredSequences(args.geometry), args, source, run);
+template <Precision kPrecision, int kColumns>
+DeviceError ScoreLayered(const ScoreSequencesArgs<float>& args, const DeviceRun& run) {
+  return LaunchScorer<kPrecision>(ScoreByLayers<kPrecision, kColumns>,
+                                  LayeredShape<kPrecision, kColumns>::Map(args.geometry), args, run);
 }
 
-template <Precision kPrecision, class Source>
-DeviceError Score(const ScoreSequencesArgs<float>& args, const Source& source, const DeviceRun& run) {
+template <Precision kPrecision>
+DeviceError Score(const ScoreSequencesArgs<float>& args, const DeviceRun& run) {
   const ScorerGeometry& g = args.geometry;
-  if (args.count == 0 || args.max_rows == 0) return {};
+  if (args.count == 0 || args.max_rows == 0 || args.scan.count == 0) return {};
   if (static_cast<int64_t>(args.workspace_bytes) < BlockWorkspace(g, kPrecision)) return {-1};
   if (!FitsTile(g)) {
     switch (BlockColumns(g)) {
       case 32:
-        return ScoreLayered<kPrecision, 32>(args, source, run);
+        return ScoreLayered<kPrecision, 32>(args, run);
       case 64:
-        return ScoreLayered<kPrecision, 64>(args, source, run);
+        return ScoreLayered<kPrecision, 64>(args, run);
       case 96:
-        return ScoreLayered<kPrecision, 96>(args, source, run);
+        return ScoreLayered<kPrecision, 96>(args, run);
       default:
         return {-1};
     }
@@ -88,18 +95,18 @@ DeviceError Score(const ScoreSequencesArgs<float>& args, const Source& source, c
   if constexpr (kPrecision == Precision::kBf16) {
     const int limit = SharedMemoryLimit();
     if (!args.stream_weights && g.filters == 96 && FusedShape<kPrecision, 96, true>::Map(g, limit).bytes <= limit) {
-      return ScoreFused<kPrecision, 96, true>(args, source, run);
+      return ScoreFused<kPrecision, 96, true>(args, run);
     }
   }
   switch (g.filters) {
     case 32:
-      return ScoreFused<kPrecision, 32, false>(args, source, run);
+      return ScoreFused<kPrecision, 32, false>(args, run);
     case 64:
-      return ScoreFused<kPrecision, 64, false>(args, source, run);
+      return ScoreFused<kPrecision, 64, false>(args, run);
     case 96:
-      return ScoreFused<kPrecision, 96, false>(args, source, run);
+      return ScoreFused<kPrecision, 96, false>(args, run);
     case 128:
-      return ScoreFused<kPrecision, 128, false>(args, source, run);
+      return ScoreFused<kPrecision, 128, false>(args, run);
     default:
       return {-1};
   }

@@ -14,29 +14,16 @@
 
 #include <utility>
 
-#include "kernels/device/scorer_dense.cuh"
+#include "kernels/device/scorer_scan.cuh"
 
 namespace rb::device::scorer {
 
 // Shared memory of a block, byte offsets; the ring is at 0.
 struct LayeredMap {
-  int inputs = 0, partial = 0, bytes = 0;
+  int inputs = 0, partial = 0, group = 0, bytes = 0;
 };
 
-template <class Source>
-struct LayeredArgs {
-  ScorerGeometry g;
-  Layout layout;
-  LayeredMap map;
-  const int32_t* live;
-  int count;
-  PerModel<const unsigned char> packed;
-  const int32_t* num_rows;
-  PerModel<float> out;
-  unsigned char* workspace;
-  int64_t block_workspace;
-  Source source;
-};
+using LayeredArgs = ScorerArgs<LayeredMap>;
 
 template <Precision kPrecision, int kColumns>
 struct LayeredShape {
@@ -51,12 +38,13 @@ struct LayeredShape {
     LayeredMap map;
     map.inputs = kStages * kSlotBytes;
     map.partial = RoundUp(map.inputs + InputValues(g, LayeredSequences(g)) * StoredBytes(kPrecision), 128);
-    map.bytes = map.partial + kWarps * kLayeredDenseRows * static_cast<int>(sizeof(float));
+    map.group = map.partial + kWarps * kLayeredDenseRows * static_cast<int>(sizeof(float));
+    map.bytes = map.group + static_cast<int>(sizeof(Group));
     return map;
   }
 };
 
-template <Precision kPrecision, int kColumns, class Source>
+template <Precision kPrecision, int kColumns>
 class LayeredBlock {
   using Shape = LayeredShape<kPrecision, kColumns>;
   using Sums = WarpSums<kPrecision, Shape::kM, Shape::kN>;
@@ -66,7 +54,7 @@ class LayeredBlock {
   static constexpr int kStepsPerSlice = kSliceDepth / StepDepth(kPrecision);
 
  public:
-  __device__ LayeredBlock(const LayeredArgs<Source>& args, unsigned char* shared)
+  __device__ LayeredBlock(const LayeredArgs& args, unsigned char* shared)
       : args_(args),
         shared_(shared),
         row_(threadIdx.x / kWarp / 2 * 16 * Shape::kM),
@@ -77,36 +65,36 @@ class LayeredBlock {
                                            kAlignment)) {}
 
   // This block's groups of one model.
-  __device__ void ScoreModel(int64_t slot) {
+  __device__ void ScoreModel(int model) {
     const ScorerGeometry& g = args_.g;
-    const int rows = args_.num_rows[slot], size = LayeredSequences(g);
-    packed_ = args_.packed[slot];
-    for (int64_t first = static_cast<int64_t>(blockIdx.x) * size; first < rows;
-         first += static_cast<int64_t>(gridDim.x) * size) {
-      const int count = first + size < rows ? size : static_cast<int>(rows - first);
-      Load(slot, static_cast<int>(first), count);
-      for (int layer = -1; layer < g.residual_layers; ++layer) Layer(layer, count * g.length);
+    ForEachGroup(args_, model, LayeredSequences(g), CurrentGroup(), [&] {
+      const Group& group = *CurrentGroup();
+      packed_ = args_.packed[group.slot];
+      Load(group);
+      for (int layer = -1; layer < g.residual_layers; ++layer) Layer(layer, group.count * g.length);
       __syncthreads();
-      Pool(count);
+      Pool(group.count);
       __syncthreads();
-      DenseAndHead<kPrecision, kLayeredDenseRows / 16, 4>(g, args_.layout, packed_, pooled_,
-                                                          reinterpret_cast<float*>(shared_ + args_.map.partial), count,
-                                                          args_.out[slot] + first);
-    }
+      FinishGroup<kPrecision, kLayeredDenseRows / 16, 4>(args_, group, packed_, pooled_,
+                                                         reinterpret_cast<float*>(shared_ + args_.map.partial));
+    });
   }
 
  private:
+  __device__ Group* CurrentGroup() const { return reinterpret_cast<Group*>(shared_ + args_.map.group); }
   __device__ T* PlaneOf(int layer) const {  // layer 1 (-1) writes plane 0, which the skip reads; the others take turns
     return reinterpret_cast<T*>(planes_ + (layer < 0 ? 0 : 1 + layer % 2) * LayeredPlaneBytes(args_.g, kPrecision));
   }
 
-  __device__ void Load(int64_t slot, int first, int count) const {
+  __device__ void Load(const Group& group) const {
     const ScorerGeometry& g = args_.g;
     inputs_.Clear(g, LayeredSequences(g), threadIdx.x, kThreads);
     __syncthreads();
-    for (int i = threadIdx.x; i < count * g.length; i += kThreads) {
-      const int n = i / g.length, position = i % g.length, sequence = args_.source.Sequence(slot, first + n);
-      inputs_.Store(g, args_.source, n, position, sequence, args_.source.Fetch(g, sequence, position));
+    for (int i = threadIdx.x; i < group.count * g.length; i += kThreads) {
+      const int n = i / g.length, position = i % g.length,
+                sequence = args_.source.Sequence(group.slot, group.first + n);
+      inputs_.Store(g, args_.source, n, position, sequence,
+                    args_.source.Fetch(g, group.slot, group.pattern, sequence, position));
     }
   }
 
@@ -264,7 +252,7 @@ class LayeredBlock {
     }
   }
 
-  const LayeredArgs<Source>& args_;
+  const LayeredArgs& args_;
   unsigned char* const shared_;
   const int row_, warp_column_;  // the warp's first row of a tile, and its half of the columns
   const Inputs<kPrecision> inputs_;

@@ -1,8 +1,7 @@
 // Where the scorer's kernels take sequences from, and the array that layer 1 reads them as.
 //
-// A source is a struct like StoredSequences; kernels are templates over it, so that sequences may be stored, or made on
-// the spot. A position's base is asked for in three steps, so that a kernel may start each long before the next: which
-// sequence, its data, the base.
+// Sequences are stored, or drawn on the spot, and a pattern may be written over them. A position's base is asked for in
+// three steps, so that a kernel may start each long before the next: which sequence, its data, the base.
 #ifndef RB_KERNELS_DEVICE_SCORER_SOURCE_CUH_
 #define RB_KERNELS_DEVICE_SCORER_SOURCE_CUH_
 
@@ -10,13 +9,16 @@
 #include "kernels/device/dialect.h"
 #include "kernels/device/scorer_layout.h"
 #include "kernels/packed_bases.h"
+#include "kernels/profile_draws.h"
 
 namespace rb::device::scorer {
 
-struct StoredSequences {
+struct SequenceSource {
   const uint32_t* bases;         // [sequences][PackedWords(L)]
   const float* tracks;           // [sequences][L][S]
   PerModel<const int32_t> rows;  // null: sequence i
+  ProfileDraws draws;            // instead of the above where it has keys
+  const uint32_t* patterns;      // [patterns][PackedWords(L)]; null: none
 
   // What the position's base is made of.
   struct Words {
@@ -25,9 +27,20 @@ struct StoredSequences {
 
   // The sequence at `index` of the slot's list.
   __device__ int Sequence(int64_t slot, int index) const { return rows ? rows[slot][index] : index; }
-  __device__ Words Fetch(const ScorerGeometry& g, int sequence, int position) const {
-    const uint32_t* words = bases + static_cast<int64_t>(sequence) * PackedWords(g.length);
+  __device__ static Words Load(const ScorerGeometry& g, const uint32_t* packed, int64_t index, int position) {
+    const uint32_t* words = packed + index * PackedWords(g.length);
     return {words[position / 16], words[CodeWords(g.length) + position / 32]};
+  }
+  // Sequence `sequence` under pattern `pattern`.
+  __device__ Words Fetch(const ScorerGeometry& g, int64_t slot, int pattern, int sequence, int position) const {
+    if (patterns != nullptr) {
+      const Words words = Load(g, patterns, pattern, position);
+      if (Base(words, position) != kUnknownBase) return words;
+    }
+    if (draws.keys == nullptr) return Load(g, bases, sequence, position);
+    const uint64_t bits = ProfileBits(draws.keys[slot], draws.first + sequence, position);
+    const int base = ProfileBase(draws.thresholds[slot] + position * kProfileThresholds, bits);
+    return {static_cast<uint32_t>(base) * 0x55555555u, ~0u};  // at every position
   }
   // 0..3 or kUnknownBase.
   __device__ static int Base(Words words, int position) {
@@ -69,11 +82,10 @@ struct Inputs {
     for (int i = thread; i < InputValues(g, sequences); i += threads) values[i] = T(0.0f);
   }
   // Position `position` of the n-th sequence here is what the source has there; sequence < 0: nothing.
-  template <class Source>
-  __device__ void Store(const ScorerGeometry& g, const Source& source, int n, int position, int sequence,
-                        typename Source::Words words) const {
+  __device__ void Store(const ScorerGeometry& g, const SequenceSource& source, int n, int position, int sequence,
+                        SequenceSource::Words words) const {
     T* at = values + Range(g, n, position) + g.first_width / 2 * InputChannels(g);
-    const int base = sequence < 0 ? int{kUnknownBase} : Source::Base(words, position);
+    const int base = sequence < 0 ? int{kUnknownBase} : SequenceSource::Base(words, position);
 #pragma unroll
     for (int b = 0; b < 4; ++b) at[b] = T(base == b ? 1.0f : 0.0f);
     if (g.structure == 0) return;

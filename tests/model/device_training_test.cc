@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstdlib>
 #include <memory>
 #include <string>
 #include <vector>
@@ -17,10 +16,12 @@
 #include "model/trainer.h"
 #include "tests/model/toy_data.h"
 #include "tests/support/comparisons.h"
+#include "tests/support/device_machine.h"
 
 namespace rb {
 namespace {
 
+using test::DeviceMachine;
 using test::ExpectEqual;
 using test::ExpectSameBits;
 using test::ExpectWithin;
@@ -39,14 +40,6 @@ TrainConfig SmallConfig(const Shape& shape, int epochs) {
   config.schedule.max_epochs = epochs;
   config.valid_fraction = 0.25;
   return config;
-}
-
-// The emulated device, or a real one where RB_TEST_DEVICE asks for it.
-std::unique_ptr<Machine> TestDevice(Precision precision) {
-  if (std::getenv("RB_TEST_DEVICE") == nullptr) return MakeEmulatedMachine(precision);
-  auto machine = MakeCudaMachine(0, precision);
-  EXPECT_TRUE(machine.ok()) << machine.status();
-  return machine.ok() ? *std::move(machine) : nullptr;
 }
 
 absl::StatusOr<std::vector<TrainResult>> TrainOn(Machine& machine, const TrainConfig& config, const Dataset& dataset,
@@ -98,7 +91,7 @@ void CompareWithCpu(const Shape& shape, Precision precision, double tolerance, d
   ASSERT_TRUE(cpu.ok()) << cpu.status();
   TrainConfig device_config = config;
   device_config.precision = precision;
-  const std::unique_ptr<Machine> machine = TestDevice(precision);
+  const std::unique_ptr<Machine> machine = DeviceMachine(precision);
   ASSERT_NE(machine, nullptr);
   const auto device = TrainOn(*machine, device_config, d, Names(), folder.path("device"));
   ASSERT_TRUE(device.ok()) << device.status();
@@ -118,7 +111,7 @@ TEST(DeviceTraining, EveryOperatorAgreesWithTheCpu) {
     TrainConfig config = SmallConfig(test::ToyShape(), 1);
     config.precision = precision;
     ThreadPool pool(1);
-    const auto machine = MakeCheckMachine(pool, TestDevice(precision), precision);
+    const auto machine = MakeCheckMachine(pool, DeviceMachine(precision), precision);
     const auto run = TrainOn(*machine, config, d, Names(), folder.path());
     EXPECT_TRUE(run.ok()) << run.status();
     test::CountComparisons();
@@ -133,13 +126,13 @@ TEST(DeviceTraining, SameBitsInAnyCompanyAndOrder) {
     TrainConfig config = SmallConfig(test::ToyShape(), 2);
     config.precision = precision;
     const std::string name = precision == Precision::kFp32 ? "fp32" : "bf16";
-    const auto together = TrainOn(*TestDevice(precision), config, d, Names(), folder.path(name));
+    const auto together = TrainOn(*DeviceMachine(precision), config, d, Names(), folder.path(name));
     ASSERT_TRUE(together.ok()) << together.status();
     emu::options().seed = 1;
-    const auto twos = TrainOn(*TestDevice(precision), config, d, Names(), folder.path(name + "twos"), 2);
+    const auto twos = TrainOn(*DeviceMachine(precision), config, d, Names(), folder.path(name + "twos"), 2);
     emu::options().seed = 0;
     ASSERT_TRUE(twos.ok()) << twos.status();
-    const auto alone = TrainOn(*TestDevice(precision), config, d, {"EXP2"}, folder.path(name + "alone"));
+    const auto alone = TrainOn(*DeviceMachine(precision), config, d, {"EXP2"}, folder.path(name + "alone"));
     ASSERT_TRUE(alone.ok()) << alone.status();
     for (size_t i = 0; i < 3; ++i) {
       ExpectSameBits<float>(together->at(i).model.parameters, twos->at(i).model.parameters, "by twos");
