@@ -2,10 +2,10 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
+#include "apps/memory.h"
 #include "apps/text.h"
 #include "data/writers.h"
 #include "engine/backend.h"
@@ -16,16 +16,6 @@ namespace rb::apps {
 namespace {
 
 namespace fs = std::filesystem;
-
-double AvailableMemory() {
-  std::ifstream file("/proc/meminfo");
-  std::string key, unit;
-  double kib = 0;
-  while (file >> key >> kib >> unit) {
-    if (key == "MemAvailable:") return kib * 1024;
-  }
-  return 0;
-}
 
 double TotalMemory() {
   return static_cast<double>(sysconf(_SC_PHYS_PAGES)) * static_cast<double>(sysconf(_SC_PAGE_SIZE));

@@ -8,7 +8,9 @@
 #include "apps/command.h"
 #include "apps/common_flags.h"
 #include "apps/gia_interview.h"
+#include "apps/gia_shards.h"
 #include "apps/gia_tables.h"
+#include "apps/memory.h"
 #include "apps/outputs.h"
 #include "apps/reporter.h"
 #include "apps/run_record.h"
@@ -110,8 +112,79 @@ absl::Status CheckFlags(const GiaFlags& flags, const std::vector<LoadedModel>& m
   return absl::OkStatus();
 }
 
-absl::Status Run(const GiaFlags& flags, const Invocation& invocation) {
+// Bytes that a model's answers take until they are written: local effects, k-mers and their tables.
+double AnswerBytes(const GiaFlags& flags, int length) {
+  double questions = 0;
+  const std::string motif = flags.motif.empty() ? std::string(static_cast<size_t>(flags.k), 'A') : flags.motif;
+  for (const std::string& name : AskedExperiments(flags)) {
+    const auto experiment = MakeExperiment(name, SettingsOf(flags, length, motif, 0));
+    if (experiment.ok()) questions += static_cast<double>(experiment->questions.size());
+  }
+  constexpr double kKmerBytes = 300, kChunkBytes = 32 * sizeof(float);
+  const double kmers = static_cast<double>(int64_t{1} << (2 * flags.k));
+  return questions * static_cast<double>(flags.null_n) * sizeof(float) + kmers * (kKmerBytes + kChunkBytes);
+}
+
+absl::Status TellWork(const GiaFlags& flags, int64_t models, int length, Reporter& reporter) {
+  const double bytes = AnswerBytes(flags, length) * static_cast<double>(models);
+  const int64_t kmers = int64_t{1} << (2 * flags.k);
+  reporter.Say(
+      "work",
+      absl::StrCat(Grouped(models), models == 1 ? " model, " : " models, ", Grouped(flags.null_n), " null sequences",
+                   flags.scans() ? absl::StrCat(", ", Grouped(kmers), " ", flags.k,
+                                                "-mers: ", Grouped(models * kmers * flags.null_n), " predictions")
+                                 : "",
+                   ", about ", Bytes(bytes), " of memory"),
+      {{"models", models}, {"nulls", flags.null_n}, {"bytes", bytes}});
+  return CheckMemory(bytes, "the answers", "fewer --null-n, a smaller --k, or --shard");
+}
+
+// All that results depend on, for shards to agree on.
+std::string Settings(const GiaFlags& flags, const OpenedMachine& machine, const RunRecord& record,
+                     const std::vector<std::string>& names) {
+  nlohmann::ordered_json sums = nlohmann::ordered_json::array();
+  for (const auto& input : record.Finish()["inputs"]) sums.push_back(input.value("sha256", ""));
+  const CommonFlags& common = flags.common;
+  const nlohmann::ordered_json settings = {{"version", RB_VERSION},
+                                           {"experiment", flags.experiment},
+                                           {"models", names},
+                                           {"inputs", sums},
+                                           {"motif", flags.motif},
+                                           {"second", {flags.second, flags.second_position}},
+                                           {"embed", flags.embed},
+                                           {"enumerate", flags.enumerate},
+                                           {"scan", {flags.k, flags.position, flags.top}},
+                                           {"controls", {flags.controls, flags.min_n}},
+                                           {"null", {flags.null, flags.null_n, flags.null_filter}},
+                                           {"common", {common.preset, common.seed, common.alphabet}},
+                                           {"precision", machine.precision_name}};
+  return settings.dump();
+}
+
+void Print(const std::vector<GiaPart>& parts) {
+  for (size_t i = 0; i < parts.size(); ++i)
+    std::fputs(absl::StrCat(i > 0 ? "\n" : "", parts[i].summary).c_str(), stdout);
+}
+
+absl::Status Merge(const GiaFlags& flags, const Invocation& invocation) {
   RB_RETURN_IF_ERROR(RefuseExisting({JoinPath(flags.out, "effects.tsv")}, flags.common.overwrite));
+  RunRecord record(invocation);
+  Reporter reporter(flags.common.progress);
+  RB_ASSIGN_OR_RETURN(const GiaParts all, ReadGiaShards(flags.out));
+  RB_RETURN_IF_ERROR(WriteGiaTables(flags.out, all.parts, all.tables));
+  RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, "run.json")));
+  reporter.Say("done", absl::StrCat("put together ", Grouped(std::ssize(all.parts)),
+                                    " models; effects.tsv, local effects and ", "run.json are in ", flags.out));
+  Print(all.parts);
+  return absl::OkStatus();
+}
+
+absl::Status Run(const GiaFlags& flags, const Invocation& invocation) {
+  if (flags.experiment == "merge") return Merge(flags, invocation);
+  if (flags.models.empty()) return UsageError("--models is required; expected model files, or folders of them");
+  RB_ASSIGN_OR_RETURN(const Shard shard, ParseShard(flags.shard));
+  const std::string result = shard.whole() ? JoinPath(flags.out, "effects.tsv") : GiaShardPath(flags.out, shard);
+  RB_RETURN_IF_ERROR(RefuseExisting({result}, flags.common.overwrite));
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels(flags.models));
   RB_RETURN_IF_ERROR(CheckFlags(flags, models));
@@ -127,35 +200,47 @@ absl::Status Run(const GiaFlags& flags, const Invocation& invocation) {
   record.EndPhase("read");
   reporter.Say("device", absl::StrCat(machine.description, machine.note.empty() ? "" : "; ", machine.note));
 
+  const int64_t mine_of_all = (std::ssize(models) - shard.index + shard.count - 1) / shard.count;
+  RB_RETURN_IF_ERROR(TellWork(flags, std::max<int64_t>(mine_of_all, 0), models[0].file.config.shape.length, reporter));
   const std::vector<std::string> names = ModelNames(models);
   const GiaTableOptions tables{flags.common.dna(), flags.top};
-  std::vector<GiaAnswers> answers;
-  for (size_t i = 0; i < models.size(); ++i) {
-    RB_ASSIGN_OR_RETURN(GiaAnswers one, Interview(flags, inputs, models[i].file, names[i], machine, reporter));
-    answers.push_back(std::move(one));
+  std::vector<GiaPart> parts;
+  std::vector<int64_t> places;
+  for (int64_t i = 0; i < std::ssize(models); ++i) {
+    if (!shard.Has(i)) continue;
+    RB_ASSIGN_OR_RETURN(const GiaAnswers one, Interview(flags, inputs, models[i].file, names[i], machine, reporter));
+    parts.push_back(MakeGiaPart(one, tables));
+    places.push_back(i);
     reporter.Open();
   }
   record.EndPhase("ask");
   RB_RETURN_IF_ERROR(MakeFolder(flags.out));
-  RB_RETURN_IF_ERROR(WriteGiaTables(flags.out, answers, tables));
-  RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, "run.json")));
-  reporter.Say("done", absl::StrCat("effects.tsv, local effects and run.json are in ", flags.out));
-  for (size_t i = 0; i < answers.size(); ++i) {
-    std::fputs(absl::StrCat(i > 0 ? "\n" : "", GiaText(answers[i], tables)).c_str(), stdout);
+  if (shard.whole()) {
+    RB_RETURN_IF_ERROR(WriteGiaTables(flags.out, parts, tables));
+    RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, "run.json")));
+    reporter.Say("done", absl::StrCat("effects.tsv, local effects and run.json are in ", flags.out));
+    Print(parts);
+    return absl::OkStatus();
   }
+  GiaShard mine = {shard, std::ssize(models), tables, Settings(flags, machine, record, names), {}};
+  for (size_t i = 0; i < parts.size(); ++i) mine.parts.emplace_back(places[i], std::move(parts[i]));
+  RB_RETURN_IF_ERROR(WriteGiaShard(flags.out, mine));
+  RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, absl::StrCat("run-shard-", shard.Name(), ".json"))));
+  reporter.Say("done", absl::StrCat("asked ", places.size(), " of ", models.size(), " models; ", result,
+                                    " waits for the other shards and `residualbind gia merge --out ", flags.out, "`"));
   return absl::OkStatus();
 }
 
 void AddQuestionFlags(CLI::App& app, GiaFlags& flags) {
-  std::vector<std::string> experiments = {"kmer", "all"};
+  std::vector<std::string> experiments = {"kmer", "all", "merge"};
   experiments.insert(experiments.end(), ExperimentNames().begin(), ExperimentNames().end());
-  app.add_option(
-         "experiment", flags.experiment,
-         absl::StrCat("kmer, ", absl::StrJoin(ExperimentNames(), ", "), ", or all (kmer and those of one motif)"))
+  app.add_option("experiment", flags.experiment,
+                 absl::StrCat("kmer, ", absl::StrJoin(ExperimentNames(), ", "),
+                              ", all (kmer and those of one motif); or merge: put the shards in --out together"))
       ->required()
       ->check(CLI::IsMember(experiments))
       ->type_name("EXPERIMENT");
-  app.add_option("--models", flags.models, "model files, or folders of them")->required()->type_name("PATH..");
+  app.add_option("--models", flags.models, "model files, or folders of them")->type_name("PATH..");
   app.add_option("--out", flags.out, "folder for effects.tsv, local.npz and the rest")->required()->type_name("DIR");
   app.add_option("--motif", flags.motif, "IUPAC letters; default: each model's strongest k-mer")->type_name("LETTERS");
   app.add_option("--second", flags.second, "pair: the other motif")->type_name("LETTERS");
@@ -166,6 +251,8 @@ void AddQuestionFlags(CLI::App& app, GiaFlags& flags) {
   app.add_option("--embed", flags.embed,
                  "custom: UGCAUG@17+GCGCGC@34, file.meme:NAME@17, stem@6-16:23-33+UGCAUG@17; may be repeated")
       ->type_name("PATTERN");
+  app.add_flag("--enumerate", flags.enumerate,
+               "custom: ask about every sequence that IUPAC letters stand for; default: each null sequence draws one");
   app.add_option("--k", flags.k, "letters of the k-mers scanned")
       ->type_name("N")
       ->check(CLI::Range(1, kMaxKmer))
@@ -205,11 +292,15 @@ Action DefineGia(CLI::App& app, const Invocation& invocation) {
       ->capture_default_str();
   app.add_option("--null-filter", flags->null_filter, "keep those whose score lies between two percentiles: 10,90")
       ->type_name("LOW,HIGH");
+  app.add_option("--shard", flags->shard, "I/N: every N-th model from the I-th on; auto: as the scheduler says")
+      ->type_name("I/N");
   AddCommonFlags(app, flags->common,
                  kPresetFlag | kSeedFlag | kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
   app.footer(
       "Examples:\n"
       "  residualbind gia all --models models --out gia\n"
+      "  residualbind gia all --models models --out gia --shard 0/2   # and 1/2 on another machine, then\n"
+      "  residualbind gia merge --out gia\n"
       "  residualbind gia custom --models m/RNCMPT00168 --embed UGCAUG@17+GCGCGC@34 --embed UGCAUG@17 --out pair");
   return [flags, &invocation] { return Run(*flags, invocation); };
 }

@@ -61,6 +61,7 @@ class Interviewer {
               OpenedMachine& machine, Reporter& reporter)
       : flags_(flags), inputs_(inputs), model_(model), machine_(machine), reporter_(reporter) {
     answers_.model = name;
+    answers_.trained_on = model_.experiment;
     id_ = StableId(model_.experiment, model_.config.replicate);
   }
 
@@ -70,20 +71,22 @@ class Interviewer {
     RB_RETURN_IF_ERROR(MakeNulls());
     RB_RETURN_IF_ERROR(CompareNulls());
     RB_RETURN_IF_ERROR(ReadMeasured());
-    std::string motif = flags_.motif;
-    const bool needs_motif = motif.empty() && flags_.experiment != "custom";
-    if (flags_.scans() || needs_motif) {
-      RB_RETURN_IF_ERROR(Scan());
-      if (motif.empty()) motif = answers_.kmers[0].kmer;
-      if (needs_motif && flags_.experiment != "kmer") {
+    const bool needs_motif = flags_.motif.empty() && flags_.experiment != "custom";
+    std::vector<Experiment> experiments;
+    if (!needs_motif) {
+      RB_ASSIGN_OR_RETURN(experiments, MakeExperiments(flags_.motif));
+    }
+    reporter_.Open();  // what can be wrong with the questions is known by now
+    if (flags_.scans() || needs_motif) RB_RETURN_IF_ERROR(Scan());
+    if (needs_motif) {
+      const std::string& motif = answers_.kmers[0].kmer;
+      RB_ASSIGN_OR_RETURN(experiments, MakeExperiments(motif));
+      if (!experiments.empty()) {
         reporter_.Say("motif",
                       absl::StrCat(answers_.model, ": the motif is the strongest ", flags_.k, "-mer, ", motif));
       }
     }
-    if (flags_.experiment == "kmer") return std::move(answers_);
-    const std::vector<std::string> names =
-        flags_.all() ? MotifExperiments() : std::vector<std::string>{flags_.experiment};
-    for (const std::string& name : names) RB_RETURN_IF_ERROR(Ask(name, motif));
+    for (const Experiment& experiment : experiments) RB_RETURN_IF_ERROR(Ask(experiment));
     return std::move(answers_);
   }
 
@@ -150,30 +153,39 @@ class Interviewer {
   }
 
   absl::Status Scan() {
-    Progress(absl::StrCat(Grouped(int64_t{1} << (2 * flags_.k)), " ", flags_.k, "-mers"));
-    RB_ASSIGN_OR_RETURN(
-        answers_.kmers,
-        ScanKmers(*predictor_, nulls_, {flags_.k, flags_.position, drawn_.has_value() ? &*drawn_ : nullptr}));
+    const std::string what = absl::StrCat(Grouped(int64_t{1} << (2 * flags_.k)), " ", flags_.k, "-mers");
+    Progress(what);
+    KmerScanOptions options = {flags_.k, flags_.position, drawn_.has_value() ? &*drawn_ : nullptr, {}};
+    options.progress = [&](double share) { Progress(absl::StrCat(what, ", ", static_cast<int>(100 * share), " %")); };
+    RB_ASSIGN_OR_RETURN(answers_.kmers, ScanKmers(*predictor_, nulls_, options));
     answers_.k = flags_.k;
     answers_.position = flags_.position;
     return absl::OkStatus();
   }
 
-  absl::Status Ask(const std::string& name, const std::string& motif) {
+  // All that are asked, every embedding read once, so that what is wrong with one is found before the work.
+  absl::StatusOr<std::vector<Experiment>> MakeExperiments(const std::string& motif) const {
+    std::vector<Experiment> experiments;
+    for (const std::string& name : AskedExperiments(flags_)) {
+      const ExperimentSettings settings = SettingsOf(flags_, model_.config.shape.length, motif, id_);
+      RB_ASSIGN_OR_RETURN(experiments.emplace_back(), MakeExperiment(name, settings));
+      for (const Question& question : experiments.back().questions) {
+        const auto parsed = ParseEmbedding(question.pattern, settings.length, motif_files_);
+        if (!parsed.ok()) {
+          return absl::Status(parsed.status().code(), absl::StrCat(name, ": ", parsed.status().message()));
+        }
+      }
+    }
+    return experiments;
+  }
+
+  absl::Status Ask(const Experiment& experiment) {
+    const std::string& name = experiment.name;
     Progress(name);
-    ExperimentSettings settings;
-    settings.preset = flags_.common.preset == "published" ? Preset::kPublished : Preset::kPaper;
-    settings.length = model_.config.shape.length;
-    settings.position = flags_.position;
-    settings.motif = motif;
-    settings.second = flags_.second;
-    settings.second_position = flags_.second_position;
-    settings.controls = flags_.controls;
-    settings.key = DeriveKey(flags_.common.seed, Purpose::kPattern, id_);
-    settings.embed = flags_.embed;
-    RB_ASSIGN_OR_RETURN(const Experiment experiment, MakeExperiment(name, settings));
-    RB_ASSIGN_OR_RETURN(ExperimentResult result,
-                        RunExperiment(experiment, nulls_, score_, {settings.key, motif_files_}));
+    const ExperimentSettings settings = SettingsOf(flags_, model_.config.shape.length, "", id_);
+    RB_ASSIGN_OR_RETURN(
+        ExperimentResult result,
+        RunExperiment(experiment, nulls_, score_, {settings.key, motif_files_, settings.preset == Preset::kPublished}));
     for (const Effect& effect : result.effects) {
       if (effect.warning.empty()) continue;
       reporter_.Say("warning", absl::StrCat(answers_.model, ", ", name, ", ", effect.label, ": ", effect.warning));
@@ -222,6 +234,26 @@ class Interviewer {
 };
 
 }  // namespace
+
+std::vector<std::string> AskedExperiments(const GiaFlags& flags) {
+  if (flags.all()) return MotifExperiments();
+  return flags.experiment == "kmer" ? std::vector<std::string>{} : std::vector<std::string>{flags.experiment};
+}
+
+ExperimentSettings SettingsOf(const GiaFlags& flags, int length, const std::string& motif, uint64_t id) {
+  ExperimentSettings settings;
+  settings.preset = flags.common.preset == "published" ? Preset::kPublished : Preset::kPaper;
+  settings.length = length;
+  settings.position = flags.position;
+  settings.motif = motif;
+  settings.second = flags.second;
+  settings.second_position = flags.second_position;
+  settings.controls = flags.controls;
+  settings.key = DeriveKey(flags.common.seed, Purpose::kPattern, id);
+  settings.embed = flags.embed;
+  settings.enumerate = flags.enumerate;
+  return settings;
+}
 
 absl::StatusOr<GiaAnswers> Interview(const GiaFlags& flags, const GiaInputs& inputs, const ModelFile& model,
                                      const std::string& name, OpenedMachine& machine, Reporter& reporter) {

@@ -12,20 +12,27 @@
 #include "apps/reporter.h"
 #include "data/dataset.h"
 #include "data/split.h"
+#include "gia/experiment.h"
 #include "model/model_file.h"
 
 namespace rb::apps {
 
 struct GiaFlags {
   CommonFlags common;
-  std::string experiment, data, out, motif, second, null = "profile", null_filter;
+  std::string experiment, data, out, motif, second, null = "profile", null_filter, shard;
   std::vector<std::string> models, embed;
   int k = 6, position = 17, second_position = 27, controls = 5, top = 20, min_n = 20;
   int64_t null_n = 1000;
+  bool enumerate = false;
 
   bool all() const { return experiment == "all"; }
   bool scans() const { return all() || experiment == "kmer"; }
 };
+
+// What a model is asked: the experiments by name, `all` spelled out.
+std::vector<std::string> AskedExperiments(const GiaFlags& flags);
+// The settings with which they are made for a model of this length.
+ExperimentSettings SettingsOf(const GiaFlags& flags, int length, const std::string& motif, uint64_t id);
 
 // What all models share: real sequences, a null file.
 struct GiaInputs {

@@ -6,6 +6,7 @@
 #include <limits>
 
 #include "absl/strings/str_cat.h"
+#include "apps/gia_replicates.h"
 #include "apps/outputs.h"
 #include "apps/text.h"
 #include "data/writers.h"
@@ -18,6 +19,10 @@ namespace {
 
 constexpr char kEffectsHeader[] =
     "model\texperiment\tkind\tlabel\tpattern\tx\tn\tmean\tsd\tci_low\tci_high\tt\tp\tq\twilcoxon_p\tleft_out\n";
+constexpr char kLinesHeader[] = "model\texperiment\tlabel\tn\tintercept\tslope\tslope_se\tr_squared\n";
+constexpr char kRatiosHeader[] = "model\texperiment\tlabel\tformula\tvalue\n";
+constexpr char kMeasuredHeader[] =
+    "model\texperiment\tlabel\tpattern\twhere\tprobes\tmean\tci_low\tci_high\tmodel_mean\n";
 
 std::string Letters(std::string text, bool dna) {
   if (dna) std::replace(text.begin(), text.end(), 'U', 'T');
@@ -61,80 +66,50 @@ void AppendRow(const std::string& model, const std::string& experiment, const ch
   absl::StrAppend(text, "\t", e.left_out, "\n");
 }
 
-absl::Status WriteKmers(const std::string& folder, const GiaAnswers& answers, const std::vector<Effect>& effects,
-                        const GiaTableOptions& options) {
+std::string KmersText(const std::vector<Effect>& effects, const GiaTableOptions& options) {
   std::string text = "kmer\teffect\tse\tn\tt\tp\tq\n";
   for (const Effect& e : effects) {
     absl::StrAppend(&text, Letters(e.label, options.dna), "\t", Shortest(e.summary.mean), "\t", Shortest(e.summary.se),
                     "\t", e.summary.n, "\t", Shortest(e.t), "\t", Shortest(e.p), "\t", Shortest(e.q), "\n");
   }
-  RB_RETURN_IF_ERROR(MakeFolder(JoinPath(folder, "kmers")));
-  return WriteFile(JoinPath(JoinPath(folder, "kmers"), answers.model + ".tsv"), text);
+  return text;
 }
 
-// [questions][nulls] of every model and experiment, with the questions' labels.
-absl::Status WriteLocal(const std::string& path, const std::vector<GiaAnswers>& answers) {
-  std::vector<std::vector<std::string>> labels;
-  std::vector<NamedArray> arrays;
-  for (const GiaAnswers& a : answers) {
-    for (const ExperimentResult& e : a.experiments) {
-      std::vector<std::string>& of = labels.emplace_back();
-      for (const Effect& effect : e.effects) of.push_back(effect.label);
+std::string LineRows(const GiaAnswers& a) {
+  std::string rows;
+  for (const ExperimentResult& e : a.experiments) {
+    for (const auto& [label, line] : e.lines) {
+      absl::StrAppend(&rows, a.model, "\t", e.name, "\t", label, "\t", line.n, "\t", Shortest(line.intercept), "\t",
+                      Shortest(line.slope), "\t", Shortest(line.slope_se), "\t", Shortest(line.r_squared), "\n");
     }
   }
-  size_t next = 0;
-  for (const GiaAnswers& a : answers) {
-    std::string name = a.model;
-    for (char& c : name) {
-      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
-    }
-    for (const ExperimentResult& e : a.experiments) {
-      const std::vector<std::string>& of = labels[next++];
-      const auto questions = static_cast<int64_t>(of.size());
-      arrays.push_back({absl::StrCat(name, ".", e.name), {questions, a.nulls}, std::span<const float>(e.local)});
-      arrays.push_back({absl::StrCat(name, ".", e.name, ".labels"), {questions}, std::span<const std::string>(of)});
-    }
-  }
-  return arrays.empty() ? absl::OkStatus() : WriteNpz(path, arrays);
+  return rows;
 }
 
-absl::Status WriteDerived(const std::string& folder, const std::vector<GiaAnswers>& answers) {
-  std::string lines = "model\texperiment\tlabel\tn\tintercept\tslope\tslope_se\tr_squared\n";
-  std::string ratios = "model\texperiment\tlabel\tformula\tvalue\n";
-  const size_t no_lines = lines.size(), no_ratios = ratios.size();
-  for (const GiaAnswers& a : answers) {
-    for (const ExperimentResult& e : a.experiments) {
-      for (const auto& [label, line] : e.lines) {
-        absl::StrAppend(&lines, a.model, "\t", e.name, "\t", label, "\t", line.n, "\t", Shortest(line.intercept), "\t",
-                        Shortest(line.slope), "\t", Shortest(line.slope_se), "\t", Shortest(line.r_squared), "\n");
-      }
-      for (const RatioValue& ratio : e.ratios) {
-        absl::StrAppend(&ratios, a.model, "\t", e.name, "\t", ratio.label, "\t", ratio.formula, "\t",
-                        Shortest(ratio.value), "\n");
-      }
+std::string RatioRows(const GiaAnswers& a) {
+  std::string rows;
+  for (const ExperimentResult& e : a.experiments) {
+    for (const RatioValue& ratio : e.ratios) {
+      absl::StrAppend(&rows, a.model, "\t", e.name, "\t", ratio.label, "\t", ratio.formula, "\t", Shortest(ratio.value),
+                      "\n");
     }
   }
-  if (lines.size() > no_lines) RB_RETURN_IF_ERROR(WriteFile(JoinPath(folder, "lines.tsv"), lines));
-  return ratios.size() > no_ratios ? WriteFile(JoinPath(folder, "ratios.tsv"), ratios) : absl::OkStatus();
+  return rows;
 }
 
-absl::Status WriteMeasured(const std::string& folder, const std::vector<GiaAnswers>& answers,
-                           const GiaTableOptions& options) {
-  std::string text = "model\texperiment\tlabel\tpattern\twhere\tprobes\tmean\tci_low\tci_high\tmodel_mean\n";
-  const size_t nothing = text.size();
-  for (const GiaAnswers& a : answers) {
-    for (const MeasuredRow& row : a.measured) {
-      const SampleSummary& s = row.effect.summary;
-      absl::StrAppend(&text, a.model, "\t", row.experiment, "\t", Letters(row.label, options.dna), "\t",
-                      Letters(row.pattern, options.dna), "\t", row.anywhere ? "anywhere" : "position", "\t",
-                      row.effect.carriers);
-      for (const double value : {s.mean, s.ci_low, s.ci_high}) {
-        absl::StrAppend(&text, "\t", std::isnan(value) ? "" : Shortest(value));
-      }
-      absl::StrAppend(&text, "\t", Shortest(row.model), "\n");
+std::string MeasuredRows(const GiaAnswers& a, const GiaTableOptions& options) {
+  std::string rows;
+  for (const MeasuredRow& row : a.measured) {
+    const SampleSummary& s = row.effect.summary;
+    absl::StrAppend(&rows, a.model, "\t", row.experiment, "\t", Letters(row.label, options.dna), "\t",
+                    Letters(row.pattern, options.dna), "\t", row.anywhere ? "anywhere" : "position", "\t",
+                    row.effect.carriers);
+    for (const double value : {s.mean, s.ci_low, s.ci_high}) {
+      absl::StrAppend(&rows, "\t", std::isnan(value) ? "" : Shortest(value));
     }
+    absl::StrAppend(&rows, "\t", Shortest(row.model), "\n");
   }
-  return text.size() > nothing ? WriteFile(JoinPath(folder, "measured.tsv"), text) : absl::OkStatus();
+  return rows;
 }
 
 std::string EffectsText(const std::vector<Effect>& effects, const GiaTableOptions& options) {
@@ -156,30 +131,8 @@ std::string EffectsText(const std::vector<Effect>& effects, const GiaTableOption
   return text;
 }
 
-}  // namespace
-
-absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaAnswers>& answers,
-                            const GiaTableOptions& options) {
-  std::string text = kEffectsHeader;
-  for (const GiaAnswers& a : answers) {
-    const std::vector<Effect> kmers = KmerEffects(a);
-    for (size_t i = 0; i < kmers.size() && i < static_cast<size_t>(options.top); ++i) {
-      AppendRow(a.model, "kmer", "effect", kmers[i], options, &text);
-    }
-    if (!kmers.empty()) RB_RETURN_IF_ERROR(WriteKmers(folder, a, kmers, options));
-    for (const ExperimentResult& e : a.experiments) {
-      for (const Effect& effect : e.effects)
-        AppendRow(a.model, e.name, effect.control ? "control" : "effect", effect, options, &text);
-      for (const Effect& effect : e.contrasts) AppendRow(a.model, e.name, "contrast", effect, options, &text);
-    }
-  }
-  RB_RETURN_IF_ERROR(WriteLocal(JoinPath(folder, "local.npz"), answers));
-  RB_RETURN_IF_ERROR(WriteDerived(folder, answers));
-  RB_RETURN_IF_ERROR(WriteMeasured(folder, answers, options));
-  return WriteFile(JoinPath(folder, "effects.tsv"), text);
-}
-
-std::string GiaText(const GiaAnswers& answers, const GiaTableOptions& options) {
+// A screen for one model: each experiment's effects with their intervals, its lines, ratios and contrasts.
+std::string Summary(const GiaAnswers& answers, const GiaTableOptions& options) {
   std::string text = absl::StrCat(answers.model, ", ", Grouped(answers.nulls), " null sequences\n");
   if (!answers.kmers.empty()) {
     std::vector<Effect> top = KmerEffects(answers);
@@ -198,6 +151,88 @@ std::string GiaText(const GiaAnswers& answers, const GiaTableOptions& options) {
     }
   }
   return text;
+}
+
+// [questions][nulls] of every model and experiment, with the questions' labels.
+absl::Status WriteLocal(const std::string& path, const std::vector<GiaPart>& parts) {
+  std::vector<NamedArray> arrays;
+  for (const GiaPart& part : parts) {
+    std::string name = part.model;
+    for (char& c : name) {
+      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
+    }
+    for (const LocalEffects& local : part.local) {
+      const auto questions = static_cast<int64_t>(local.labels.size());
+      arrays.push_back(
+          {absl::StrCat(name, ".", local.experiment), {questions, part.nulls}, std::span<const float>(local.values)});
+      arrays.push_back({absl::StrCat(name, ".", local.experiment, ".labels"),
+                        {questions},
+                        std::span<const std::string>(local.labels)});
+    }
+  }
+  return arrays.empty() ? absl::OkStatus() : WriteNpz(path, arrays);
+}
+
+// A table of all parts' rows, unless there are none.
+absl::Status WriteTable(const std::string& path, const char* header, const std::vector<GiaPart>& parts,
+                        std::string GiaPart::*rows) {
+  std::string text;
+  for (const GiaPart& part : parts) text += part.*rows;
+  return text.empty() ? absl::OkStatus() : WriteFile(path, header + text);
+}
+
+}  // namespace
+
+GiaPart MakeGiaPart(const GiaAnswers& a, const GiaTableOptions& options) {
+  GiaPart part;
+  part.model = a.model;
+  part.nulls = a.nulls;
+  const std::vector<Effect> kmers = KmerEffects(a);
+  for (size_t i = 0; i < kmers.size() && i < static_cast<size_t>(options.top); ++i) {
+    AppendRow(a.model, "kmer", "effect", kmers[i], options, &part.effects);
+  }
+  if (!kmers.empty()) part.kmers = KmersText(kmers, options);
+  for (const ExperimentResult& e : a.experiments) {
+    LocalEffects& local = part.local.emplace_back(LocalEffects{e.name, {}, e.local});
+    for (const Effect& effect : e.effects) {
+      local.labels.push_back(effect.label);
+      AppendRow(a.model, e.name, effect.control ? "control" : "effect", effect, options, &part.effects);
+    }
+    for (const Effect& effect : e.contrasts) AppendRow(a.model, e.name, "contrast", effect, options, &part.effects);
+    for (const auto& [kind, of] : {std::pair("effect", &e.effects), std::pair("contrast", &e.contrasts)}) {
+      for (const Effect& effect : *of) {
+        part.answers.push_back({e.name, effect.control ? "control" : kind, Letters(effect.label, options.dna),
+                                Letters(effect.pattern, options.dna), effect.summary.mean, effect.summary.sd});
+      }
+    }
+  }
+  part.trained_on = a.trained_on;
+  part.position = a.position;
+  part.kmer_means.resize(a.kmers.size());
+  for (const KmerEffect& kmer : a.kmers) part.kmer_means[KmerNumber(kmer.kmer)] = kmer.effect;
+  part.lines = LineRows(a);
+  part.ratios = RatioRows(a);
+  part.measured = MeasuredRows(a, options);
+  part.summary = Summary(a, options);
+  return part;
+}
+
+absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaPart>& parts,
+                            const GiaTableOptions& options) {
+  if (const std::string replicates = ReplicatesTable(parts, options); !replicates.empty()) {
+    RB_RETURN_IF_ERROR(WriteFile(JoinPath(folder, "replicates.tsv"), replicates));
+  }
+  for (const GiaPart& part : parts) {
+    if (part.kmers.empty()) continue;
+    const std::string kmers = JoinPath(folder, "kmers");
+    RB_RETURN_IF_ERROR(MakeFolder(kmers));
+    RB_RETURN_IF_ERROR(WriteFile(JoinPath(kmers, part.model + ".tsv"), part.kmers));
+  }
+  RB_RETURN_IF_ERROR(WriteLocal(JoinPath(folder, "local.npz"), parts));
+  RB_RETURN_IF_ERROR(WriteTable(JoinPath(folder, "lines.tsv"), kLinesHeader, parts, &GiaPart::lines));
+  RB_RETURN_IF_ERROR(WriteTable(JoinPath(folder, "ratios.tsv"), kRatiosHeader, parts, &GiaPart::ratios));
+  RB_RETURN_IF_ERROR(WriteTable(JoinPath(folder, "measured.tsv"), kMeasuredHeader, parts, &GiaPart::measured));
+  return WriteTable(JoinPath(folder, "effects.tsv"), kEffectsHeader, parts, &GiaPart::effects);
 }
 
 }  // namespace rb::apps

@@ -23,6 +23,7 @@ struct MeasuredRow {
 // One model's answers.
 struct GiaAnswers {
   std::string model;              // its name, unique among those asked
+  std::string trained_on;         // the experiment of the data set
   std::vector<KmerEffect> kmers;  // strongest first; empty when no scan was asked for
   int k = 0, position = 0;        // of the scan
   int64_t nulls = 0;
@@ -35,12 +36,36 @@ struct GiaTableOptions {
   int top = 20;  // k-mers in effects.tsv and the summary; kmers/MODEL.tsv has all
 };
 
-// Into `folder`: effects.tsv, lines.tsv, ratios.tsv and measured.tsv (where there are any), kmers/MODEL.tsv, local.npz.
-absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaAnswers>& answers,
-                            const GiaTableOptions& options);
+struct LocalEffects {
+  std::string experiment;
+  std::vector<std::string> labels;  // of its questions
+  std::vector<float> values;        // [questions][nulls]
+};
 
-// A screen for one model: each experiment's effects with their intervals, its lines, ratios and contrasts.
-std::string GiaText(const GiaAnswers& answers, const GiaTableOptions& options);
+// An effect or contrast, for models to be compared by.
+struct AnswerRow {
+  std::string experiment, kind, label, pattern;
+  double mean = 0, sd = 0;  // over the null sequences
+};
+
+// One model's answers as they are written: rows of the tables, without their headers; the table of k-mers with its own
+// (empty without a scan); a screen of text. Parts that are put together give the same files wherever they were made.
+struct GiaPart {
+  std::string model, effects, lines, ratios, measured, kmers, summary;
+  int64_t nulls = 0;
+  std::vector<LocalEffects> local;
+  std::string trained_on;          // the experiment of the data set: models of one are replicates
+  std::vector<AnswerRow> answers;  // without k-mers
+  std::vector<double> kmer_means;  // [4^k] in alphabetical order; empty without a scan
+  int position = 0;                // of the scan
+};
+
+GiaPart MakeGiaPart(const GiaAnswers& answers, const GiaTableOptions& options);
+
+// Into `folder`: effects.tsv, replicates.tsv (apps/gia_replicates.h), lines.tsv, ratios.tsv and measured.tsv (where
+// there are any), kmers/MODEL.tsv, local.npz.
+absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaPart>& parts,
+                            const GiaTableOptions& options);
 
 }  // namespace rb::apps
 

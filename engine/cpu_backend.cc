@@ -65,6 +65,7 @@ class CpuFoldedScorer : public Scorer {
     scorer_.Score(args.bases, nullptr, nullptr, args.n, without.data(), parallel_);
     for (int64_t first = 0; first < args.n; first += kChunk) {
       const int64_t count = std::min(kChunk, args.n - first);
+      if (first > 0 && args.progress) args.progress(static_cast<double>(first) / static_cast<double>(args.n));
       scorer_.ScoreKmers(args.bases + first * words, count, args.k, args.position, with.data(), parallel_);
       for (int64_t m = 0; m < kmers; ++m) {
         const EffectMoments chunk = ChunkMoments(with.data() + m, kmers, without.data() + first, count);

@@ -26,6 +26,7 @@ class DeviceKmerScan {
     RB_RETURN_IF_ERROR(Allocate());
     RB_RETURN_IF_ERROR(ScoreWithout());
     for (int32_t first = 0; first < kmers(); first += kmers_at_once_) {
+      if (first > 0 && args_.progress) args_.progress(static_cast<double>(first) / kmers());
       RB_RETURN_IF_ERROR(Score(first, std::min(kmers_at_once_, kmers() - first)));
     }
     RB_RETURN_IF_ERROR(

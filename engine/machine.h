@@ -49,8 +49,9 @@ struct KmerScanArgs {
   const uint32_t* bases = nullptr;        // null sequences [n][PackedWords(L)]
   int64_t n = 0;                          // 1 or more
   const DrawnSequences* drawn = nullptr;  // what they were drawn from, if that is so: a machine may draw them itself
-  int k = 6, position = 0;                // 1 to kMaxKmer letters within L positions
-  EffectMoments* effects = nullptr;       // [4^k], of the n local effects
+  std::function<void(double share)> progress = {};  // may be told how much is done
+  int k = 6, position = 0;                          // 1 to kMaxKmer letters within L positions
+  EffectMoments* effects = nullptr;                 // [4^k], of the n local effects
   int32_t* order = nullptr;  // [4^k], k-mers by their mean effect, strongest first, ties in alphabetical order
 };
 

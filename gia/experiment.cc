@@ -5,7 +5,9 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "engine/check.h"
 #include "gia/controls.h"
 #include "gia/iupac.h"
@@ -162,9 +164,39 @@ absl::Status Pair(const ExperimentSettings& s, const Places&, Experiment& e) {
   return AddControls(s, s.position, e);
 }
 
+// An embedding for each combination of the bases that its elements' letters stand for; stems and PWMs stay.
+absl::StatusOr<std::vector<std::string>> EnumerateEmbedding(const std::string& text) {
+  std::vector<std::string> all = {""};
+  for (const absl::string_view piece : absl::StrSplit(text, '+')) {
+    const std::string element(absl::StripAsciiWhitespace(piece));
+    const size_t at = element.find('@');
+    std::vector<std::string> letters = {element.substr(0, at)};
+    if (at != std::string::npos && element.find(':') == std::string::npos) {
+      RB_ASSIGN_OR_RETURN(letters, Enumerate(letters[0], kMostEnumerated / std::ssize(all)));
+    }
+    std::vector<std::string> longer;
+    for (const std::string& start : all) {
+      for (const std::string& one : letters) {
+        longer.push_back(
+            absl::StrCat(start, start.empty() ? "" : "+", one, at == std::string::npos ? "" : element.substr(at)));
+      }
+    }
+    all = std::move(longer);
+  }
+  return all;
+}
+
 absl::Status Custom(const ExperimentSettings& s, const Places&, Experiment& e) {
   if (s.embed.empty()) return absl::InvalidArgumentError("custom: nothing to embed; expected at least one embedding");
-  for (const std::string& text : s.embed) e.questions.push_back({text, text, "", kNoX});
+  for (const std::string& text : s.embed) {
+    std::vector<std::string> texts = {text};
+    if (s.enumerate) {
+      auto all = EnumerateEmbedding(text);
+      if (!all.ok()) return absl::InvalidArgumentError(absl::StrCat("custom: ", all.status().message()));
+      texts = *std::move(all);
+    }
+    for (const std::string& one : texts) e.questions.push_back({one, one, "", kNoX});
+  }
   return absl::OkStatus();
 }
 

@@ -63,7 +63,10 @@ struct ExperimentSettings {
   int controls = 5;                // of either kind beside the motif; 0: none
   uint64_t key = 0;                // draws the controls: DeriveKey(seed, Purpose::kPattern, id)
   std::vector<std::string> embed;  // custom: embeddings
+  bool enumerate = false;          // custom: every sequence that IUPAC letters stand for, instead of draws among them
 };
+
+inline constexpr int64_t kMostEnumerated = 4096;  // of one embedding
 
 // mutate, position, sites, spacing, gc, hairpin, pair, custom: in the order in which `all` runs them.
 const std::vector<std::string>& ExperimentNames();

@@ -51,7 +51,8 @@ absl::StatusOr<std::vector<KmerEffect>> ScanKmers(const Predictor& predictor, co
   }
   // Draws have bases everywhere.
   RB_CHECK(options.drawn == nullptr || n == all_nulls.size());
-  RB_ASSIGN_OR_RETURN(const KmerScan found, predictor.ScanKmers(nulls, options.k, options.position, options.drawn));
+  RB_ASSIGN_OR_RETURN(const KmerScan found,
+                      predictor.ScanKmers(nulls, options.k, options.position, options.drawn, options.progress));
   std::vector<KmerEffect> effects(static_cast<size_t>(kmers));
   for (int64_t rank = 0; rank < kmers; ++rank) {
     const int32_t m = found.order[rank];

@@ -4,6 +4,7 @@
 #define RB_GIA_KMER_SCAN_H_
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,7 @@ struct KmerScanOptions {
   int position = 17;  // 0-based start
   // What the null sequences were drawn from, if that is so (NullSet::drawn).
   const DrawnSequences* drawn = nullptr;
+  std::function<void(double share)> progress = {};  // told now and then how much is done
 };
 
 struct KmerEffect {

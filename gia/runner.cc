@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "engine/check.h"
+#include "gia/distributions.h"
 #include "gia/embed.h"
 
 namespace rb {
@@ -30,6 +31,16 @@ Effect Describe(std::string label, std::string pattern, std::span<const double> 
   effect.p = test.p;
   effect.wilcoxon_p = WilcoxonSignedRank(present).p;
   return effect;
+}
+
+void TestUnpaired(std::span<const float> with, std::span<const float> without, Effect& effect) {
+  const std::vector<double> a(with.begin(), with.end()), b(without.begin(), without.end());
+  const TTest test = WelchTTest(a, b);
+  effect.t = test.t;
+  effect.p = test.p;
+  const double half = StudentQuantile(0.05, test.df) * test.se;
+  effect.summary.ci_low = effect.summary.mean - half;
+  effect.summary.ci_high = effect.summary.mean + half;
 }
 
 void CorrectForFamily(std::vector<Effect>& effects) {
@@ -82,6 +93,7 @@ class Runner {
     float* const kept = Local(index);
     for (size_t i = 0; i < local.size(); ++i) kept[pair->rows[i]] = static_cast<float>(local[i]);
     Effect effect = Describe(question.label, pattern.text, local);
+    if (options_.welch) TestUnpaired(with, without, effect);
     effect.x = question.x;
     effect.control = question.control;
     effect.left_out = pair->left_out;

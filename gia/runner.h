@@ -20,7 +20,7 @@ struct Effect {
   std::string label, pattern;  // pattern: of a contrast, its formula
   double x = 0;
   SampleSummary summary;  // n, mean = global importance, sd, 95 % interval
-  double t = 0, p = 0;    // paired t-test against no effect
+  double t = 0, p = 0;    // t-test against no effect, paired or (RunnerOptions::welch) not
   double q = 0;           // Benjamini-Hochberg over the experiment's questions (or contrasts)
   double wilcoxon_p = 0;  // signed ranks; NaN where no local effects were kept
   int64_t left_out = 0;   // null sequences whose padding the pattern would have overwritten
@@ -49,6 +49,9 @@ struct ExperimentResult {
 struct RunnerOptions {
   uint64_t key = 0;  // of what patterns draw: DeriveKey(seed, Purpose::kPattern, id)
   PwmReader read_pwm;
+  // Questions are tested by Welch's t-test of f(with) against f(without), as the published notebooks do, and not in
+  // pairs; their intervals are that test's.
+  bool welch = false;
 };
 
 // Asks every question of `experiment` in all `nulls`. Results do not depend on how `score` spreads its work. The

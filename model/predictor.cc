@@ -64,7 +64,8 @@ absl::Status Predictor::CheckSequences(const Sequences& sequences) const {
 }
 
 absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k, int position,
-                                              const DrawnSequences* drawn) const {
+                                              const DrawnSequences* drawn,
+                                              const std::function<void(double share)>& progress) const {
   RB_RETURN_IF_ERROR(CheckSequences(sequences));
   if (geometry_.structure != 0 || k < 1 || k > kMaxKmer || position < 0 || position + k > geometry_.length) {
     return absl::InvalidArgumentError(absl::StrCat(
@@ -79,6 +80,7 @@ absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k,
   args.bases = sequences.bases.data();
   args.n = sequences.size();
   args.drawn = drawn;
+  args.progress = progress;
   RB_CHECK(drawn == nullptr || drawn->thresholds.size() == static_cast<size_t>(geometry_.length) * kProfileThresholds);
   args.k = k, args.position = position;
   args.effects = scan.effects.data(), args.order = scan.order.data();

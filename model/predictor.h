@@ -2,6 +2,7 @@
 #ifndef RB_MODEL_PREDICTOR_H_
 #define RB_MODEL_PREDICTOR_H_
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -32,7 +33,8 @@ class Predictor {
   // Local effects of every k-mer written at `position` over every sequence. drawn: what the sequences were drawn from,
   // if that is so. Models of sequence alone; InvalidArgument when the k-mer does not fit or there is no sequence.
   absl::StatusOr<KmerScan> ScanKmers(const Sequences& sequences, int k, int position,
-                                     const DrawnSequences* drawn = nullptr) const;
+                                     const DrawnSequences* drawn = nullptr,
+                                     const std::function<void(double share)>& progress = {}) const;
   const ScorerGeometry& geometry() const { return geometry_; }
 
  private:

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "gia/distributions.h"
 #include "gia/experiment.h"
 #include "gia/null_profile.h"
 #include "kernels/packed_bases.h"
@@ -141,6 +142,44 @@ TEST_F(RunnerTest, Mutate) {
   for (const Effect& e : result.effects) mutants += !e.control;
   ExpectEqual(mutants, 19);
   ExpectEqual(result.effects.size(), size_t{29});  // five controls of either kind
+}
+
+TEST_F(RunnerTest, WelchTestsTheTwoSamples) {
+  const LinearModel model;
+  const Sequences nulls = Nulls();
+  RunnerOptions options;
+  options.welch = true;
+  const Experiment experiment = MakeExperiment("mutate", Motif("UGCAUG")).value();
+  const ExperimentResult result = RunExperiment(experiment, nulls, model.function(), options).value();
+  std::vector<double> with, without;
+  const std::vector<double> local = Expected(model, nulls, Letters("UGCAUG", 17));
+  for (int64_t i = 0; i < nulls.size(); ++i) {
+    without.push_back(model.Score(nulls.packed(i)));
+    with.push_back(without.back() + local[static_cast<size_t>(i)]);
+  }
+  const TTest test = WelchTTest(with, without);
+  const Effect& effect = result.effects[0];
+  ExpectWithin(effect.summary.mean, test.difference, 1e-12, "mean");
+  ExpectWithin(effect.t, test.t, 1e-9 * std::abs(test.t), "t");
+  ExpectWithin(effect.p, test.p, 1e-9, "p");
+  const double half = StudentQuantile(0.05, test.df) * test.se;
+  ExpectWithin(effect.summary.ci_low, test.difference - half, 1e-9, "interval");
+  ExpectWithin(effect.summary.ci_high, test.difference + half, 1e-9, "interval");
+}
+
+TEST_F(RunnerTest, EnumeratedEmbeddings) {
+  ExperimentSettings settings;
+  settings.embed = {"URC@17 + stem@6-9:28-31 + Y@20"};
+  settings.enumerate = true;
+  const Experiment experiment = MakeExperiment("custom", settings).value();
+  std::vector<std::string> patterns;
+  for (const Question& question : experiment.questions) patterns.push_back(question.pattern);
+  ExpectEqual(patterns, std::vector<std::string>({"UAC@17+stem@6-9:28-31+C@20", "UAC@17+stem@6-9:28-31+U@20",
+                                                  "UGC@17+stem@6-9:28-31+C@20", "UGC@17+stem@6-9:28-31+U@20"}));
+  settings.embed = {"NNNNNNN@10"};
+  const absl::Status most = MakeExperiment("custom", settings).status();
+  ExpectEqual(most.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(most.message()), HasSubstr("more than 4096"));
 }
 
 TEST_F(RunnerTest, Position) {

@@ -1,0 +1,120 @@
+"""residualbind gia over several processes and several models: shards put together give the bytes of one run; replicates."""
+import math
+import os
+import statistics
+
+from cli import SMALL, check, equal, main, pathlib, read, refuses, run, simulate, succeeds, table, test
+
+QUICK = ("--null-n", 40, "--k", 2, "--progress", "none")
+TABLES = ("effects.tsv", "lines.tsv", "ratios.tsv", "local.npz", "replicates.tsv", "kmers/SIM00001-1.tsv")
+
+
+def models():
+    """Two replicates of SIM00001, and SIM00002."""
+    simulate("sim", experiments=2, probes=400)
+    for replicate in (0, 1):
+        succeeds("train", "--data", "sim", "--experiment", "SIM00001", "--replicate", replicate, "--epochs", 2, "--out",
+                 f"m{replicate}", *SMALL, "--progress", "none")
+    succeeds("train", "--data", "sim", "--experiment", "SIM00002", "--epochs", 2, "--out", "m2", *SMALL, "--progress", "none")
+    return ("--models", "m0", "m1", "m2")
+
+
+@test
+def shards_are_one_run():
+    ask = ("gia", "all", *models(), *QUICK, "--alphabet", "dna", "--top", 7)
+    whole, _ = succeeds(*ask, "--out", "whole")
+    for n in (1, 3, 5):
+        for i in reversed(range(n)):
+            out, _ = succeeds(*ask, "--out", f"of{n}", "--shard", f"{i}/{n}")
+            check(n == 1 or out == "", "a shard prints no summary")
+        if n > 1:
+            out, _ = succeeds("gia", "merge", "--out", f"of{n}", "--progress", "none")
+        equal(out, whole, f"the summary of {n} shards")
+        for name in TABLES:
+            check(read(f"whole/{name}") == read(f"of{n}/{name}"), f"{name} of {n} shards is the whole's")
+    os.environ.update(SLURM_ARRAY_TASK_ID="4", SLURM_ARRAY_TASK_MIN="2", SLURM_ARRAY_TASK_MAX="4")
+    succeeds(*ask, "--out", "auto", "--shard", "auto")
+    check(read("auto/gia-shard-2-of-3.safetensors") == read("of3/gia-shard-2-of-3.safetensors"), "the array's third task")
+
+
+@test
+def shards_that_do_not_fit():
+    ask = ("gia", "sites", *models(), *QUICK, "--motif", "ACG")
+    merge = ("gia", "merge", "--out", "s")
+    refuses(1, ["s", "no shard there"], *merge)
+    succeeds(*ask, "--out", "s", "--shard", "0/3")
+    succeeds(*ask, "--out", "s", "--shard", "2/3")
+    refuses(1, ["shard 1 of 3 is missing"], *merge)
+    refuses(1, ["exists already"], *ask, "--out", "s", "--shard", "2/3")
+    succeeds(*ask, "--out", "s", "--shard", "1/3", "--seed", 5)
+    refuses(1, ["another run"], *merge)
+    succeeds(*ask, "--out", "s", "--shard", "1/3", "--overwrite")
+    good = read("s/gia-shard-1-of-3.safetensors")
+    for place in (3, 20, len(good) // 2, len(good) - 1):  # a flipped bit, wherever it is
+        pathlib.Path("s/gia-shard-1-of-3.safetensors").write_bytes(good[:place] + bytes([good[place] ^ 4]) + good[place + 1:])
+        refuses(1, ["gia-shard-1-of-3"], *merge)
+    pathlib.Path("s/gia-shard-1-of-3.safetensors").write_bytes(good[:-9])
+    refuses(1, ["gia-shard-1-of-3"], *merge)
+    check(not pathlib.Path("s/effects.tsv").exists(), "nothing was put together")
+    pathlib.Path("s/gia-shard-1-of-3.safetensors").write_bytes(good)
+    succeeds(*merge, "--progress", "none")
+    refuses(1, ["s/effects.tsv", "exists already"], *merge)
+    for wrong in ("3/3", "-1/3", "1", "a/b", "0/0", "1/2/3"):
+        refuses(2, ["--shard", wrong], *ask, "--out", "x", "--shard", wrong)
+    for name in ("SLURM_ARRAY_TASK_ID", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK"):
+        os.environ.pop(name, None)
+    refuses(2, ["--shard auto"], *ask, "--out", "x", "--shard", "auto")
+    refuses(2, ["--models"], "gia", "sites", "--out", "x")
+
+
+@test
+def replicates_have_a_spread_of_their_own():
+    succeeds("gia", "all", *models(), *QUICK, "--motif", "UGCAUG", "--out", "g")
+    effects = table("g/effects.tsv")
+    rows = table("g/replicates.tsv")
+    equal({r["trained_on"] for r in rows}, {"SIM00001"}, "experiments with replicates")
+    equal({int(r["models"]) for r in rows}, {2}, "models")
+    questions = [r for r in rows if r["experiment"] != "kmer"]
+    alone = [r for r in effects if r["model"] == "SIM00001" and r["experiment"] != "kmer" and r["kind"] != "control"]
+    equal([r["label"] for r in questions], [r["label"] for r in alone], "every question of both; controls are a model's own")
+    for row in questions:
+        same = [r for r in effects if (r["experiment"], r["label"]) == (row["experiment"], row["label"])
+                and r["model"].startswith("SIM00001")]
+        means = [float(r["mean"]) for r in same]
+        equal(len(means), 2, "answers")
+        check(abs(float(row["mean"]) - statistics.mean(means)) < 1e-12, f"mean of {row['label']}")
+        check(abs(float(row["sd_models"]) - statistics.stdev(means)) < 1e-12, f"sd over models of {row['label']}")
+        within = math.sqrt(sum(float(r["sd"]) ** 2 for r in same) / 2)
+        check(abs(float(row["sd_sequences"]) - within) < 1e-9, f"sd over sequences of {row['label']}")
+        check(float(row["ci_low"]) <= float(row["mean"]) <= float(row["ci_high"]), "interval")
+    kmers = {name: {r["kmer"]: float(r["effect"]) for r in table(f"g/kmers/{name}.tsv")} for name in ("SIM00001", "SIM00001-1")}
+    mean = {k: (kmers["SIM00001"][k] + kmers["SIM00001-1"][k]) / 2 for k in kmers["SIM00001"]}
+    listed = [r for r in rows if r["experiment"] == "kmer"]
+    equal(listed[0]["label"], max(mean, key=mean.get), "the strongest k-mer of both")
+    check(abs(float(listed[0]["mean"]) - max(mean.values())) < 1e-12, "its mean")
+    succeeds("gia", "sites", "--models", "m0", "m2", *QUICK, "--motif", "UGCAUG", "--out", "h")
+    check(not pathlib.Path("h/replicates.tsv").exists(), "no replicates, no table")
+
+
+@test
+def memory_is_asked_for_first():
+    models()
+    code, out, err = run("gia", "all", "--models", "m2", "--null-n", 50, "--k", 2, "--out", "g", "--progress", "plain")
+    equal(code, 0, "exit code")
+    check("1 model, 50 null sequences, 16 2-mers: 800 predictions" in err, f"the work is told: {err}")
+
+
+@test
+def published_tests_unpaired():
+    models()
+    ask = ("gia", "sites", "--models", "m2", *QUICK, "--motif", "UGCAUG", "--controls", 0)
+    succeeds(*ask, "--out", "paired")
+    succeeds(*ask, "--out", "welch", "--preset", "published")
+    for paired, welch in zip(table("paired/effects.tsv")[:1], table("welch/effects.tsv")[:1]):
+        equal((paired["label"], paired["mean"], paired["sd"]), (welch["label"], welch["mean"], welch["sd"]), "the first site")
+        check(paired["t"] != welch["t"], "another test")
+        width = [float(r["ci_high"]) - float(r["ci_low"]) for r in (paired, welch)]
+        check(width[0] != width[1], "and its interval")
+
+
+main()
