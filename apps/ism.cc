@@ -1,4 +1,4 @@
-// residualbind ism: what every substitution (and every pair of them) does to a prediction.
+// residualbind ism: what every substitution (and every pair of them) does to a prediction, or what its gradient says.
 #include <cstdio>
 #include <filesystem>
 #include <memory>
@@ -17,6 +17,7 @@
 #include "data/writers.h"
 #include "engine/check.h"
 #include "model/predictor.h"
+#include "model/saliency.h"
 
 namespace rb::apps {
 namespace {
@@ -26,9 +27,11 @@ constexpr double kMostBytes = 4.0 * (1 << 30);
 
 struct Flags {
   CommonFlags common;
-  std::string model, input, out, tsv;
+  std::string model, input, out, tsv, method = "mutate";
   int order = 1;
   int64_t max_sequences = 0;
+
+  bool gradient() const { return method == "gradient"; }
 };
 
 struct Outputs {
@@ -43,12 +46,14 @@ struct Outputs {
   }
 };
 
-Outputs OutputsOf(const std::string& out) {
+Outputs OutputsOf(const Flags& flags) {
+  const std::string& out = flags.out;
   if (absl::EndsWith(out, ".npz")) {
     const std::string stem = std::filesystem::path(out).stem().string();
     return {out, JoinPath(ParentFolder(out), stem + ".run.json"), "", ""};
   }
-  return {JoinPath(out, "ism.npz"), JoinPath(out, "run.json"), JoinPath(out, "one_hot.npy"),
+  const std::string npz = flags.gradient() ? "gradient.npz" : "ism.npz";
+  return {JoinPath(out, npz), JoinPath(out, "run.json"), JoinPath(out, "one_hot.npy"),
           JoinPath(out, "hypothetical.npy")};
 }
 
@@ -79,16 +84,18 @@ absl::StatusOr<std::vector<NamedSequence>> ReadInput(const Flags& flags, const I
   return input;
 }
 
-// One sequence's rows: its known positions, and at each the three other letters.
+// One sequence's rows: its known positions, and at each the three other letters; of gradients all four.
 std::string LongForm(const IsmMaps& maps, size_t n) {
   const size_t length = static_cast<size_t>(maps.options.length), start = static_cast<size_t>(maps.starts[n]);
   const std::string letters = maps.options.dna ? "ACGT" : "ACGU", &bases = maps.sequences[n];
+  const bool mutate = maps.options.method == IsmMethod::kMutate;
+  const std::vector<float>& values = mutate ? maps.effects : maps.hypothetical;
   std::string text;
   for (size_t p = 0; p < bases.size(); ++p) {
     for (size_t b = 0; b < 4 && bases[p] != 'N'; ++b) {
-      if (letters[b] == bases[p]) continue;
+      if (mutate && letters[b] == bases[p]) continue;
       absl::StrAppend(&text, maps.names[n], "\t", p, "\t", bases.substr(p, 1), "\t", letters.substr(b, 1), "\t",
-                      Shortest(maps.effects[(n * 4 + b) * length + start + p]), "\n");
+                      Shortest(values[(n * 4 + b) * length + start + p]), "\n");
     }
   }
   return text;
@@ -99,7 +106,8 @@ absl::Status WriteLongForm(const IsmMaps& maps, const std::string& path) {
     std::FILE* file = std::fopen(temporary.c_str(), "wb");
     if (file == nullptr)
       return absl::UnavailableError(absl::StrCat(path, ": cannot be written; expected a writable folder"));
-    std::string text = "name\tposition\twild\tletter\teffect\n";
+    std::string text = "name\tposition\twild\tletter\t";
+    text += maps.options.method == IsmMethod::kMutate ? "effect\n" : "gradient\n";
     bool good = true;
     for (size_t n = 0; n <= maps.names.size() && good; ++n) {
       good = std::fwrite(text.data(), 1, text.size(), file) == text.size();
@@ -127,43 +135,67 @@ absl::StatusOr<LoadedModel> OpenModel(const Flags& flags) {
   const int structure = model.file.config.shape.structure;
   if (structure == 0) return model;
   return absl::UnimplementedError(absl::StrCat(
-      model.path, ": takes ", structure,
-      " structure channels, and mutants are not folded again in this version; expected a model of sequence alone"));
+      model.path, ": takes ", structure, " structure channels, ",
+      flags.gradient() ? "which the input does not hold" : "and mutants are not folded again in this version",
+      "; expected a model of sequence alone"));
 }
 
-absl::Status Run(const Flags& flags, const Invocation& invocation) {
-  const Outputs outputs = OutputsOf(flags.out);
-  RB_RETURN_IF_ERROR(CheckOutputs(flags, outputs));
-  RB_ASSIGN_OR_RETURN(const int batch, ParseBatch(flags.common));
-  RB_ASSIGN_OR_RETURN(const Preset preset, ParsePreset(flags.common.preset));
-  RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
-  RunRecord record(invocation);
-  Reporter reporter(flags.common.progress);
-  RB_ASSIGN_OR_RETURN(const LoadedModel model, OpenModel(flags));
+IsmOptions OptionsOf(const Flags& flags, Preset preset, const ModelFile& model, int batch) {
   IsmOptions options;
-  options.length = model.file.config.shape.length;
+  options.method = flags.gradient() ? IsmMethod::kGradient : IsmMethod::kMutate;
+  options.length = model.config.shape.length;
   options.order = flags.order;
   options.height = preset == Preset::kPublished ? LogoHeight::kSquares : LogoHeight::kNorm;
   options.block = batch > 0 ? batch : kIsmBlock;
   options.dna = flags.common.dna();
+  return options;
+}
+
+absl::StatusOr<IsmMaps> MakeMaps(const Flags& flags, const std::vector<NamedSequence>& input, const ModelFile& model,
+                                 const IsmOptions& options, int batch, OpenedMachine& machine, Reporter& reporter) {
+  RB_ASSIGN_OR_RETURN(const Predictor predictor, Predictor::Create(model, machine.precision, *machine.backend));
+  IsmSources sources;
+  sources.scorer = [&](const Sequences& sequences) { return predictor.Predict(sequences); };
+  std::unique_ptr<Saliency> saliency;
+  if (flags.gradient()) {
+    RB_ASSIGN_OR_RETURN(saliency, Saliency::Create(model, *machine.backend, batch));
+    sources.gradients = [&](const Sequences& sequences) { return saliency->Gradients(sequences); };
+  }
+  const auto progress = [&](int64_t done) {
+    reporter.Progress(absl::StrCat(flags.gradient() ? "differentiated " : "mutated ", Grouped(done), " of ",
+                                   Grouped(std::ssize(input)), " sequences"),
+                      {{"done", done}, {"sequences", input.size()}});
+  };
+  return MakeIsmMaps(input, options, sources, progress);
+}
+
+absl::Status Run(const Flags& flags, const Invocation& invocation) {
+  if (flags.gradient() && flags.order != 1) {
+    return UsageError(absl::StrCat("--order ", flags.order, ": --method gradient knows no pairs; expected 1"));
+  }
+  const Outputs outputs = OutputsOf(flags);
+  RB_RETURN_IF_ERROR(CheckOutputs(flags, outputs));
+  RB_ASSIGN_OR_RETURN(const int batch, ParseBatch(flags.common));
+  RB_ASSIGN_OR_RETURN(const Preset preset, ParsePreset(flags.common.preset));
+  // Gradients take the operators of training, in the precisions of training.
+  RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, flags.gradient()));
+  RunRecord record(invocation);
+  Reporter reporter(flags.common.progress);
+  RB_ASSIGN_OR_RETURN(const LoadedModel model, OpenModel(flags));
+  const IsmOptions options = OptionsOf(flags, preset, model.file, batch);
   RB_ASSIGN_OR_RETURN(const std::vector<NamedSequence> input, ReadInput(flags, options, reporter));
   RB_RETURN_IF_ERROR(record.AddInput(model.path));
   RB_RETURN_IF_ERROR(record.AddInput(flags.input));
   record.EndPhase("read");
-  RB_ASSIGN_OR_RETURN(const Predictor predictor, Predictor::Create(model.file, machine.precision, *machine.backend));
-  const auto progress = [&](int64_t done) {
-    reporter.Progress(absl::StrCat("mutated ", Grouped(done), " of ", Grouped(std::ssize(input)), " sequences"),
-                      {{"done", done}, {"sequences", input.size()}});
-  };
-  const SequenceScorer scorer = [&](const Sequences& sequences) { return predictor.Predict(sequences); };
-  RB_ASSIGN_OR_RETURN(const IsmMaps maps, MakeIsmMaps(input, options, scorer, progress));
-  record.EndPhase("mutate");
+  RB_ASSIGN_OR_RETURN(const IsmMaps maps, MakeMaps(flags, input, model.file, options, batch, machine, reporter));
+  record.EndPhase(flags.method);
   RB_RETURN_IF_ERROR(WriteMaps(flags, outputs, maps));
   record.EndPhase("write");
   record.Set("preset", flags.common.preset);
   record.Set("device", machine.description);
   record.Set("threads", machine.pool->num_threads());
   record.Set("precision", machine.precision_name);
+  record.Set("method", flags.method);
   record.Set("order", flags.order);
   record.Set("sequences", input.size());
   RB_RETURN_IF_ERROR(record.Write(outputs.run));
@@ -180,11 +212,17 @@ Action DefineIsm(CLI::App& app, const Invocation& invocation) {
   app.add_option("--input", flags->input, "FASTA, a TSV with a seq column, or one sequence a line; - is stdin")
       ->required()
       ->type_name("FILE");
-  app.add_option("--out", flags->out, "FILE.npz, or a folder that gets ism.npz and tfmodisco-lite's two arrays")
+  app.add_option("--out", flags->out,
+                 "FILE.npz, or a folder that gets ism.npz (gradient.npz) and tfmodisco-lite's two arrays")
       ->required()
       ->type_name("PATH");
-  app.add_option("--tsv", flags->tsv, "the effects as a table too: name, position, wild, letter, effect")
+  app.add_option("--tsv", flags->tsv, "the effects (gradients) as a table too: name, position, wild, letter, value")
       ->type_name("FILE");
+  app.add_option("--method", flags->method,
+                 "mutate: every substitution is scored; gradient: the prediction's derivative by its letters")
+      ->check(CLI::IsMember({"mutate", "gradient"}))
+      ->type_name("NAME")
+      ->capture_default_str();
   app.add_option("--order", flags->order, "1: single substitutions; 2: all pairs of them too")
       ->check(CLI::IsMember({1, 2}))
       ->type_name("N")

@@ -40,27 +40,47 @@ Sequences Pack(std::span<const NamedSequence> input, int length) {
   return packed;
 }
 
-// One sequence's [L][4] effects to the channels-first arrays.
-void StoreSingles(const uint32_t* packed, const float* effects, int length, size_t row, IsmMaps& maps) {
-  const size_t begin = row * 4 * static_cast<size_t>(length);
+// Calls store(wild's letter or kUnknownBase, the position's four values, place of letter b's) for one sequence's [L][4]
+// values.
+template <class Store>
+void ForEachPosition(const Sequences& packed, int64_t row, std::span<const float> values, int64_t place,
+                     const Store& store) {
+  const int length = packed.length;
   for (int p = 0; p < length; ++p) {
-    const uint8_t wild = BaseAt(packed, length, p);
-    if (wild == kUnknownBase) continue;
-    const float* at = effects + 4 * p;
-    const double mean = (double{at[0]} + at[1] + at[2] + at[3]) / 4;
-    for (int b = 0; b < 4; ++b) {
-      const size_t place = begin + static_cast<size_t>(b * length + p);
-      maps.one_hot[place] = b == wild ? 1.0f : 0.0f;
-      maps.effects[place] = at[b];
-      maps.hypothetical[place] = static_cast<float>(at[b] - mean);
-    }
+    const auto at = [=](int b) { return static_cast<size_t>((place * 4 + b) * length + p); };
+    store(BaseAt(packed.packed(row), length, p), values.subspan(static_cast<size_t>(4 * p), 4), at);
   }
+}
+
+void StoreEffects(const Sequences& packed, int64_t row, std::span<const float> effects, int64_t place, IsmMaps& maps) {
+  const auto store = [&](uint8_t wild, std::span<const float> own, const auto& at) {
+    if (wild == kUnknownBase) return;
+    const double mean = (double{own[0]} + own[1] + own[2] + own[3]) / 4;
+    for (int b = 0; b < 4; ++b) {
+      maps.effects[at(b)] = own[b];
+      maps.hypothetical[at(b)] = static_cast<float>(own[b] - mean);
+    }
+    maps.one_hot[at(wild)] = 1.0f;
+  };
+  ForEachPosition(packed, row, effects, place, store);
+}
+
+void StoreGradients(const Sequences& packed, int64_t row, std::span<const float> gradients, int64_t place,
+                    IsmMaps& maps) {
+  const auto store = [&](uint8_t wild, std::span<const float> own, const auto& at) {
+    for (int b = 0; b < 4; ++b) maps.hypothetical[at(b)] = own[b];
+    if (wild == kUnknownBase) return;
+    maps.contributions[at(wild)] = own[wild];
+    maps.one_hot[at(wild)] = 1.0f;
+  };
+  ForEachPosition(packed, row, gradients, place, store);
 }
 
 void Reserve(std::span<const NamedSequence> input, IsmMaps& maps) {
   const size_t n = input.size(), length = static_cast<size_t>(maps.options.length);
   maps.predictions.resize(n);
-  for (std::vector<float>* map : {&maps.one_hot, &maps.effects, &maps.hypothetical}) map->assign(n * 4 * length, 0.0f);
+  std::vector<float>& others = maps.options.method == IsmMethod::kMutate ? maps.effects : maps.contributions;
+  for (std::vector<float>* map : {&maps.one_hot, &maps.hypothetical, &others}) map->assign(n * 4 * length, 0.0f);
   maps.heights.resize(n * length);
   for (const NamedSequence& sequence : input) {
     maps.names.push_back(sequence.id);
@@ -86,6 +106,41 @@ absl::Status AddPairs(const Sequences& packed, int64_t row, std::span<const floa
   return absl::OkStatus();
 }
 
+void StoreHeights(std::span<const float> values, LogoHeight rule, int64_t first, IsmMaps& maps) {
+  const std::vector<double> heights = LogoHeights(values, rule);
+  std::copy(heights.begin(), heights.end(), maps.heights.begin() + first * maps.options.length);
+}
+
+// Of the sequences `packed`, the first of which is sequence `first` of the maps.
+absl::Status AddMutants(const Sequences& packed, int64_t first, const SequenceScorer& scorer,
+                        const std::function<void(int64_t)>& progress, IsmMaps& maps) {
+  RB_ASSIGN_OR_RETURN(const SingleMutants singles, MutateSingles(packed, scorer, maps.options.block));
+  std::copy(singles.wild.begin(), singles.wild.end(), maps.predictions.begin() + first);
+  StoreHeights(singles.effects, maps.options.height, first, maps);
+  const size_t values = 4 * static_cast<size_t>(packed.length);
+  for (int64_t row = 0; row < packed.size(); ++row) {
+    const std::span own = std::span(singles.effects).subspan(static_cast<size_t>(row) * values, values);
+    StoreEffects(packed, row, own, first + row, maps);
+    if (maps.options.order < 2) continue;
+    RB_RETURN_IF_ERROR(AddPairs(packed, row, own, scorer, first + row, maps));
+    progress(first + row + 1);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status AddGradients(const Sequences& packed, int64_t first, const IsmSources& sources, IsmMaps& maps) {
+  RB_ASSIGN_OR_RETURN(const std::vector<float> predictions, sources.scorer(packed));
+  RB_ASSIGN_OR_RETURN(const std::vector<float> gradients, sources.gradients(packed));
+  std::copy(predictions.begin(), predictions.end(), maps.predictions.begin() + first);
+  StoreHeights(gradients, LogoHeight::kNorm, first, maps);
+  const size_t values = 4 * static_cast<size_t>(packed.length);
+  for (int64_t row = 0; row < packed.size(); ++row) {
+    const std::span own = std::span(gradients).subspan(static_cast<size_t>(row) * values, values);
+    StoreGradients(packed, row, own, first + row, maps);
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 double IsmBytes(int64_t n, const IsmOptions& options) {
@@ -95,40 +150,32 @@ double IsmBytes(int64_t n, const IsmOptions& options) {
 }
 
 absl::StatusOr<IsmMaps> MakeIsmMaps(std::span<const NamedSequence> input, const IsmOptions& options,
-                                    const SequenceScorer& scorer, const std::function<void(int64_t)>& progress) {
+                                    const IsmSources& sources, const std::function<void(int64_t)>& progress) {
   RB_RETURN_IF_ERROR(CheckInput(input, options.length));
   IsmMaps maps;
   maps.options = options;
   Reserve(input, maps);
-  const int length = options.length;
-  const size_t total = input.size(), part = static_cast<size_t>(std::max<int64_t>(1, kMutantsAtOnce / (3 * length)));
-  for (size_t first = 0; first < total; first += part) {
-    const size_t count = std::min(part, total - first);
-    const Sequences packed = Pack(input.subspan(first, count), length);
-    RB_ASSIGN_OR_RETURN(const SingleMutants singles, MutateSingles(packed, scorer, options.block));
-    const std::vector<double> heights = LogoHeights(singles.effects, options.height);
-    std::copy(singles.wild.begin(), singles.wild.end(), maps.predictions.begin() + static_cast<int64_t>(first));
-    std::copy(heights.begin(), heights.end(), maps.heights.begin() + static_cast<int64_t>(first) * length);
-    for (size_t i = 0; i < count; ++i) {
-      const std::span own = std::span(singles.effects).subspan(i * 4 * static_cast<size_t>(length), 4 * length);
-      const int64_t row = static_cast<int64_t>(i), place = static_cast<int64_t>(first + i);
-      StoreSingles(packed.packed(row), own.data(), length, first + i, maps);
-      if (options.order < 2) continue;
-      RB_RETURN_IF_ERROR(AddPairs(packed, row, own, scorer, place, maps));
-      progress(place + 1);
-    }
-    progress(static_cast<int64_t>(first + count));
+  const int64_t total = std::ssize(input), part = std::max<int64_t>(1, kMutantsAtOnce / (3 * options.length));
+  for (int64_t first = 0; first < total; first += part) {
+    const int64_t count = std::min(part, total - first);
+    const Sequences packed =
+        Pack(input.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), options.length);
+    RB_RETURN_IF_ERROR(options.method == IsmMethod::kMutate ? AddMutants(packed, first, sources.scorer, progress, maps)
+                                                            : AddGradients(packed, first, sources, maps));
+    progress(first + count);
   }
   return maps;
 }
 
 std::vector<NamedArray> IsmArrays(const IsmMaps& maps) {
   const int64_t n = std::ssize(maps.names), length = maps.options.length, pairs = std::ssize(maps.pairs) / 2;
+  const bool mutate = maps.options.method == IsmMethod::kMutate;
+  const std::span<const float> others = mutate ? maps.effects : maps.contributions;
   std::vector<NamedArray> arrays = {{"names", {n}, std::span<const std::string>(maps.names)},
                                     {"sequences", {n}, std::span<const std::string>(maps.sequences)},
                                     {"starts", {n}, std::span<const int64_t>(maps.starts)},
                                     {"one_hot", {n, 4, length}, std::span<const float>(maps.one_hot)},
-                                    {"effects", {n, 4, length}, std::span<const float>(maps.effects)},
+                                    {mutate ? "effects" : "contributions", {n, 4, length}, others},
                                     {"hypothetical", {n, 4, length}, std::span<const float>(maps.hypothetical)},
                                     {"predictions", {n}, std::span<const float>(maps.predictions)},
                                     {"heights", {n, length}, std::span<const float>(maps.heights)}};

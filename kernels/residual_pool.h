@@ -13,7 +13,7 @@
 
 namespace rb {
 
-// Overwrites p[N][pools][C] (pools = L / pool; trailing positions drop out, their mask is unspecified),
+// Overwrites p[N][pools][C] (pools = L / pool; trailing positions drop out, their mask is left alone),
 // mask[N][L][C/32] (v > 0 and kept) and pool_mask[N][pools][C/32] (kept after pooling).
 template <class T, class A = T>
 struct ResidualPoolForwardArgs {

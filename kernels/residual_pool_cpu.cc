@@ -80,7 +80,7 @@ template <class T>
 void ResidualPoolForwardImpl(const ResidualPoolForwardArgs<T>& a, Parallel& parallel) {
   const int64_t size = static_cast<int64_t>(a.length) * a.channels;
   const int words = static_cast<int>(size / kPanel), pools = a.length / a.pool,
-            pool_words = pools * (a.channels / kPanel);
+            pool_words = pools * (a.channels / kPanel), covered = pool_words * a.pool;
   parallel.Run(static_cast<int64_t>(a.models.count) * kBatchChunks, [&](int64_t task, int thread) {
     const int slot = a.models.live[task / kBatchChunks], chunk = static_cast<int>(task % kBatchChunks);
     const StepState& state = a.models.state[slot];
@@ -95,7 +95,7 @@ void ResidualPoolForwardImpl(const ResidualPoolForwardArgs<T>& a, Parallel& para
       uint32_t* pool_mask = a.pool_mask[slot] + static_cast<int64_t>(n) * pool_words;
       DropoutWords(state.dropout_key, state.step, a.layer_before, static_cast<uint32_t>(n * size), words,
                    DropoutThreshold(a.rate_before), s.pool_bits);
-      std::memcpy(mask, s.pool_bits, words * sizeof(uint32_t));
+      std::memcpy(mask, s.pool_bits, covered * sizeof(uint32_t));
       DropoutWords(state.dropout_key, state.step, a.layer_after, static_cast<uint32_t>(n * pools * a.channels),
                    pool_words, DropoutThreshold(a.rate_after), s.pool_bits);
       std::memcpy(pool_mask, s.pool_bits, pool_words * sizeof(uint32_t));

@@ -38,6 +38,18 @@ std::vector<float> FoldBatchNorm(const Folding& folding, const std::vector<float
   return folded;
 }
 
+absl::Status CheckSequences(const Sequences& sequences, const ScorerGeometry& geometry) {
+  if (sequences.length != geometry.length || sequences.structure_channels != geometry.structure) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the sequences have ", sequences.length, " positions and ", sequences.structure_channels,
+                     " structure channels; the model expects ", geometry.length, " and ", geometry.structure));
+  }
+  const int64_t size = sequences.size();
+  RB_CHECK(sequences.bases.size() == static_cast<size_t>(size * PackedWords(sequences.length)));
+  RB_CHECK(sequences.tracks.size() == static_cast<size_t>(size * sequences.length * sequences.structure_channels));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision precision, Machine& machine) {
   const Shape& shape = model.config.shape;
   RB_RETURN_IF_ERROR(ValidateShape(shape));
@@ -51,22 +63,10 @@ absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision pr
   return predictor;
 }
 
-absl::Status Predictor::CheckSequences(const Sequences& sequences) const {
-  if (sequences.length != geometry_.length || sequences.structure_channels != geometry_.structure) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the sequences have ", sequences.length, " positions and ", sequences.structure_channels,
-                     " structure channels; the model expects ", geometry_.length, " and ", geometry_.structure));
-  }
-  const int64_t size = sequences.size();
-  RB_CHECK(sequences.bases.size() == static_cast<size_t>(size * PackedWords(sequences.length)));
-  RB_CHECK(sequences.tracks.size() == static_cast<size_t>(size * sequences.length * sequences.structure_channels));
-  return absl::OkStatus();
-}
-
 absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k, int position,
                                               const DrawnSequences* drawn,
                                               const std::function<void(double share)>& progress) const {
-  RB_RETURN_IF_ERROR(CheckSequences(sequences));
+  RB_RETURN_IF_ERROR(CheckSequences(sequences, geometry_));
   if (geometry_.structure != 0 || k < 1 || k > kMaxKmer || position < 0 || position + k > geometry_.length) {
     return absl::InvalidArgumentError(absl::StrCat(
         "a ", k, "-mer at position ", position, " of ", geometry_.length, " positions and ", geometry_.structure,
@@ -89,7 +89,7 @@ absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k,
 }
 
 absl::StatusOr<std::vector<float>> Predictor::Predict(const Sequences& sequences, std::span<const int32_t> rows) const {
-  RB_RETURN_IF_ERROR(CheckSequences(sequences));
+  RB_RETURN_IF_ERROR(CheckSequences(sequences, geometry_));
   const int64_t size = sequences.size();
   for (const int32_t row : rows) {
     if (row >= 0 && row < size) continue;

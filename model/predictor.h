@@ -19,6 +19,9 @@ namespace rb {
 // A model's folded values, laid out as `folding` says; batch norm folded in double and rounded once.
 std::vector<float> FoldBatchNorm(const Folding& folding, const std::vector<float>& parameters);
 
+// InvalidArgument unless the sequences have the network's positions and structure channels.
+absl::Status CheckSequences(const Sequences& sequences, const ScorerGeometry& geometry);
+
 struct KmerScan {
   std::vector<EffectMoments> effects;  // [4^k], k-mers in alphabetical order: of f(with) - f(without)
   std::vector<int32_t> order;          // [4^k], the strongest first
@@ -38,8 +41,6 @@ class Predictor {
   const ScorerGeometry& geometry() const { return geometry_; }
 
  private:
-  absl::Status CheckSequences(const Sequences& sequences) const;
-
   ScorerGeometry geometry_;
   std::unique_ptr<Scorer> scorer_;
 };

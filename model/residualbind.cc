@@ -1,6 +1,7 @@
 #include "model/residualbind.h"
 
 #include <algorithm>
+#include <cmath>
 #include <type_traits>
 
 #include "absl/strings/str_cat.h"
@@ -58,6 +59,7 @@ absl::Status ResidualBind<T, A>::Allocate(int models) {
                 hidden = n * shape_.hidden;
   const int64_t widest = std::max(shape_.filters, shape_.hidden), norms = shape_.residual_layers + 2;
   norm_stride_ = 4 * widest;  // mean, rstd and two sums of one batch norm
+  models_ = models;
   models_per_pass_ = std::min(models, backend_.ModelsPerPass(models));
   const auto own = [&](auto& tensor, int64_t count, const char* purpose) -> absl::Status {
     using Value = std::remove_pointer_t<decltype(tensor.base)>;
@@ -120,9 +122,11 @@ template <class T, class A>
 typename ResidualBind<T, A>::Norm ResidualBind<T, A>::NormOf(int index) const {
   const std::string layer = LayerName(index);
   const int64_t widest = norm_stride_ / 4, at = index * norm_stride_;
-  return {Parameter(layer + ".norm.gamma"),    Parameter(layer + ".norm.beta"), Parameter(layer + ".norm.mean"),
-          Parameter(layer + ".norm.variance"), statistics_.Offset(at),          statistics_.Offset(at + widest),
-          statistics_.Offset(at + 2 * widest)};
+  Norm norm = {Parameter(layer + ".norm.gamma"),    Parameter(layer + ".norm.beta"), Parameter(layer + ".norm.mean"),
+               Parameter(layer + ".norm.variance"), statistics_.Offset(at),          statistics_.Offset(at + widest),
+               statistics_.Offset(at + 2 * widest)};
+  if (frozen_) norm.mean = norm.running_mean;
+  return norm;
 }
 
 template <class T, class A>
@@ -146,6 +150,7 @@ Prologue<T> ResidualBind<T, A>::PrologueOf(int i) const {
 
 template <class T, class A>
 absl::Status ResidualBind<T, A>::FinalizeNorm(const Models& models, int index, int channels, int positions) {
+  if (frozen_) return absl::OkStatus();
   const Norm norm = NormOf(index);
   return backend_.BatchNormFinalize({models, channels, positions, T(kBatchNormEpsilon), T(kBatchNormMomentum), moments_,
                                      norm.mean, norm.rstd, norm.running_mean, norm.running_variance});
@@ -153,6 +158,7 @@ absl::Status ResidualBind<T, A>::FinalizeNorm(const Models& models, int index, i
 
 template <class T, class A>
 absl::Status ResidualBind<T, A>::FinalizeNormGrad(const Models& models, int index, int channels) {
+  if (frozen_) return absl::OkStatus();
   const std::string layer = LayerName(index);
   return backend_.BatchNormGradFinalize({models, channels, chunk_sums_, NormOf(index).sums,
                                          Gradient(layer + ".norm.gamma"), Gradient(layer + ".norm.beta")});
@@ -223,7 +229,7 @@ absl::Status ResidualBind<T, A>::Backward(const Models& models) {
   const int last = s.residual_layers, dense = last + 1;
   RB_RETURN_IF_ERROR(FinalizeNormGrad(models, dense, s.hidden));
   RB_RETURN_IF_ERROR(backend_.DenseBackward({models, s.flat(), s.hidden, batch_, dh_, z_, NormOf(dense).grad(), p_,
-                                             Parameter("dense.weight"), packed_, dp_, Gradient("dense.weight")}));
+                                             Parameter("dense.weight"), packed_, dp_, WeightGradient("dense.weight")}));
   const Norm end = NormOf(last);
   RB_RETURN_IF_ERROR(backend_.ResidualPoolBackward({models, s.length, s.filters, s.pool, batch_, y_[last], end.mean,
                                                     end.rstd, s.dropout_before_pool, s.dropout_after_pool,
@@ -236,10 +242,10 @@ absl::Status ResidualBind<T, A>::Backward(const Models& models) {
     RB_RETURN_IF_ERROR(backend_.DilatedConvBackward(
         {models, ConvGeometry(i), dz_[i % 2], i == last ? pooled : PoolGrad<T>{}, y_[i], NormOf(i).grad(),
          Parameter(weight), packed_, y_[i - 1], PrologueOf(i - 1), i == 1 ? pooled : PoolGrad<T>{}, dz_[(i - 1) % 2],
-         chunk_sums_, Gradient(weight), table_.at(weight).gradient_stride()}));
+         chunk_sums_, WeightGradient(weight), table_.at(weight).gradient_stride()}));
     RB_RETURN_IF_ERROR(FinalizeNormGrad(models, i - 1, s.filters));
   }
-  return backend_.EmbedConvBackward(EmbedBackward(models));
+  return frozen_ ? absl::OkStatus() : backend_.EmbedConvBackward(EmbedBackward(models));
 }
 
 template <class T, class A>
@@ -261,6 +267,33 @@ EmbedConvBackwardArgs<T, A> ResidualBind<T, A>::EmbedBackward(const Models& mode
 template <class T, class A>
 absl::Status ResidualBind<T, A>::InputGradient(const Models& models, PerModel<T> dx) {
   return backend_.EmbedConvInputGrad({EmbedBackward(models), Parameter("embed.weight"), dx});
+}
+
+// The operators stay those of training. Sums of gradients that are zero take the terms through a batch's statistics out
+// of every operator's formula (kernels/embed_conv.h): dy = gamma*rstd*dz is left.
+template <class T, class A>
+absl::Status ResidualBind<T, A>::FreezeBatchNorm() {
+  RB_CHECK(models_ == 1);
+  std::vector<T> values(static_cast<size_t>(norm_stride_ / 4)), zeros(2 * values.size());
+  for (int i = 0; i <= shape_.residual_layers + 1; ++i) {
+    const Norm norm = NormOf(i);
+    const size_t channels = static_cast<size_t>(i <= shape_.residual_layers ? shape_.filters : shape_.hidden);
+    RB_RETURN_IF_ERROR(backend_.Download(values.data(), norm.running_variance[0], channels * sizeof(T)));
+    for (T& v : values) v = static_cast<T>(1 / std::sqrt(static_cast<double>(v) + double{kBatchNormEpsilon}));
+    RB_RETURN_IF_ERROR(backend_.Upload(norm.rstd[0], values.data(), channels * sizeof(T)));
+    RB_RETURN_IF_ERROR(backend_.Upload(norm.sums[0], zeros.data(), zeros.size() * sizeof(T)));
+  }
+  moments_ = {};  // forward operators leave them out
+  frozen_ = output_gradient_ = true;
+  return absl::OkStatus();
+}
+
+template <class T, class A>
+absl::Status ResidualBind<T, A>::Differentiate(const Models& models, PerModel<T> dx) {
+  RB_CHECK(frozen_);
+  RB_RETURN_IF_ERROR(Forward(models));
+  RB_RETURN_IF_ERROR(Backward(models));
+  return InputGradient(models, dx);
 }
 
 template <class T, class A>

@@ -27,17 +27,25 @@ struct BatchSource {
   const float* const* targets = nullptr;
 };
 
-// What a training loop needs of ResidualBind, whatever its activations are stored as.
+// What a training loop needs of ResidualBind, whatever its activations are stored as, and then saliency.
 template <class T>
 class Network {
  public:
   virtual ~Network() = default;
   // Gathers the mini-batch of every live model and trains on it.
   virtual absl::Status Train(const Models& models, const BatchSource& source) = 0;
+  // Ends the training of a network of one model. Batch norm becomes the fixed map of the running statistics that the
+  // parameters hold now: no statistics of a batch, and no gradient through them.
+  virtual absl::Status FreezeBatchNorm() = 0;
+  // After it, over the mini-batch in rows(): predictions() and each one's derivative by its own input channels,
+  // dx[N][L][4+S], before any sigmoid. The shape's dropout rates must be 0.
+  virtual absl::Status Differentiate(const Models& models, PerModel<T> dx) = 0;
   virtual const ParameterTable& table() const = 0;
   virtual PerModel<T> parameters() = 0;  // table().storage() values a model
   virtual PerModel<T> adam_m() = 0;
   virtual PerModel<T> adam_v() = 0;
+  virtual PerModel<int32_t> rows() = 0;   // [batch] sequences of the mini-batch
+  virtual PerModel<T> predictions() = 0;  // [batch], outputs before any sigmoid
   virtual PerModel<double> losses() = 0;  // [kBatchChunks]; their sum is the batch's mean loss
 };
 
@@ -67,7 +75,9 @@ class ResidualBind : public Network<T> {
   // All three for every live model, in passes of models_per_pass().
   absl::Status Step(const Models& models);
   absl::Status Train(const Models& models, const BatchSource& source) override;
-  // After Forward with output_gradient: gradient of each prediction with respect to its input channels, [N][L][4+S].
+  absl::Status FreezeBatchNorm() override;
+  absl::Status Differentiate(const Models& models, PerModel<T> dx) override;
+  // After Forward and Backward: gradient with respect to the input channels, dx[N][L][4+S].
   absl::Status InputGradient(const Models& models, PerModel<T> dx);
 
   // Forward then makes the gradient of the prediction itself instead of the loss.
@@ -80,9 +90,9 @@ class ResidualBind : public Network<T> {
   PerModel<T> adam_m() override { return m_; }
   PerModel<T> adam_v() override { return v_; }
   PerModel<T> gradients() { return gradients_; }  // table().gradient_storage() values a model
-  PerModel<int32_t> rows() { return rows_; }      // [batch] sequences of the mini-batch
-  PerModel<T> targets() { return targets_; }      // [batch]
-  PerModel<T> predictions() { return out_; }      // [batch], training-mode outputs before any sigmoid
+  PerModel<int32_t> rows() override { return rows_; }
+  PerModel<T> targets() { return targets_; }  // [batch]
+  PerModel<T> predictions() override { return out_; }
   PerModel<double> losses() override { return loss_; }
   size_t memory() const { return arena_->allocated(); }
 
@@ -98,6 +108,8 @@ class ResidualBind : public Network<T> {
   EmbedConvBackwardArgs<T, A> EmbedBackward(const Models& models) const;
   PerModel<T> Parameter(const std::string& name) const;
   PerModel<T> Gradient(const std::string& name) const;
+  // Null when batch norm is frozen: only the data's gradient is wanted then.
+  PerModel<T> WeightGradient(const std::string& name) const { return frozen_ ? PerModel<T>{} : Gradient(name); }
   absl::Status FinalizeNorm(const Models& models, int layer, int channels, int positions);
   absl::Status FinalizeNormGrad(const Models& models, int layer, int channels);
 
@@ -106,11 +118,11 @@ class ResidualBind : public Network<T> {
   std::vector<GradientSegment> segments_;
   const GradientSegment* machine_segments_ = nullptr;
   int batch_;
-  int models_per_pass_ = 1;
+  int models_ = 1, models_per_pass_ = 1;
   Input input_;
   Backend<T, A>& backend_;
   std::unique_ptr<Arena> arena_;
-  bool output_gradient_ = false;
+  bool output_gradient_ = false, frozen_ = false;
 
   PerModel<T> parameters_, m_, v_, gradients_;
   PerModel<int32_t> rows_;

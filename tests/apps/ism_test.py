@@ -1,4 +1,5 @@
-"""In-silico mutagenesis: its maps are the differences of what predict says of mutants that are written out."""
+"""Attributions: maps of mutagenesis are the differences of what predict says of mutants that are written out; maps of
+gradients hold what tfmodisco-lite takes."""
 import ast
 import hashlib
 import math
@@ -147,6 +148,63 @@ def pairs():
 
 
 @test
+def gradients():
+    train()
+    ism = ("ism", "--model", MODEL, "--input", "-")
+    succeeds(*ism, "--out", "mutants.npz", stdin=fasta(SEQUENCES))
+    gradient = (*ism, "--method", "gradient")
+    succeeds(*gradient, "--out", "x.npz", "--tsv", "x.tsv", stdin=fasta(SEQUENCES))
+    mutants, maps = load("mutants.npz"), load("x.npz")
+    equal(set(maps) ^ set(mutants), {"effects", "contributions"}, "arrays of one method only")
+    for name in ("names", "sequences", "starts", "one_hot", "predictions"):
+        equal(maps[name], mutants[name], f"{name} of both methods")
+    for name in ("hypothetical", "contributions"):
+        equal(maps[name][0], (3, 4, 41), f"shape of {name}")
+    slopes, one_hot, heights = [maps[name][1] for name in ("hypothetical", "one_hot", "heights")]
+    check(all(map(math.isfinite, slopes)) and any(slopes), "gradients are finite, and not all zero")
+    equal(list(maps["contributions"][1]), [g * letter for g, letter in zip(slopes, one_hot)], "contributions")
+    of = lambda values, n, column: [values[(n * 4 + b) * 41 + column] for b in range(4)]
+    expected, rows, wrong = [], [], 0
+    for n, (name, bases) in enumerate(SEQUENCES.items()):
+        for column in range(41):
+            own, p = of(slopes, n, column), column - maps["starts"][1][n]
+            wrong += abs(heights[n * 41 + column] - math.hypot(*own)) > 1e-6
+            if 0 <= p < len(bases) and bases[p] != "N":
+                rows += [(name, p, bases[p], b) for b in LETTERS]
+                expected += own
+    equal(wrong, 0, "heights that are not the norm of a position's gradients")
+    found = table("x.tsv")
+    equal([(r["name"], int(r["position"]), r["wild"], r["letter"]) for r in found], rows, "rows of the table")
+    equal([f32(float(r["gradient"])) for r in found], expected, "gradients of the table")
+    # A substitution takes one letter away and puts another in: to first order its effect is the difference of the wild
+    # type's two slopes, to second order that of the slopes averaged over wild type and mutant.
+    written = single_mutants()
+    succeeds(*gradient, "--out", "written.npz", stdin=fasta({str(i): bases for i, bases in enumerate(written.values())}))
+    others = load("written.npz")["hypothetical"][1]
+    effects, first_order, second_order = [], [], []
+    for i, (name, p, letter) in enumerate(written):
+        n, to, wild = list(SEQUENCES).index(name), LETTERS.index(letter), LETTERS.index(SEQUENCES[name][p])
+        column = p + maps["starts"][1][n]
+        at_wild, at_mutant = [g[to] - g[wild] for g in (of(slopes, n, column), of(others, i, column))]
+        effects.append(of(mutants["effects"][1], n, column)[to])
+        first_order.append(at_wild)
+        second_order.append((at_wild + at_mutant) / 2)
+    first, second = [math.dist(x, effects) / math.hypot(*effects) for x in (first_order, second_order)]
+    check(second < 0.5 and second < first, f"effects of substitutions from gradients: off by {first}, then by {second}")
+    for i, more in enumerate((("--batch", 2), ("--threads", 1), ("--threads", 3), ("--preset", "published"))):
+        succeeds(*gradient, "--out", f"{i}.npz", *more, stdin=fasta(SEQUENCES))
+        equal(cli.read(f"{i}.npz") == cli.read("x.npz"), True, f"maps with {more}")
+    succeeds(*gradient, "--out", "maps", stdin=fasta(SEQUENCES))
+    equal(sorted(os.listdir("maps")), ["gradient.npz", "hypothetical.npy", "one_hot.npy", "run.json"], "files")
+    equal(parse(cli.read("maps/hypothetical.npy")), maps["hypothetical"], "hypothetical.npy")
+    equal(load_json("maps/run.json")["method"], "gradient", "the record's method")
+    refuses(2, ["--order 2", "gradient", "expected 1"], *gradient, "--order", 2, "--out", "o.npz")
+    refuses(2, ["--method", "slope"], *ism, "--method", "slope", "--out", "o.npz")
+    refuses(1, ["bf16"], *gradient, "--device", "cpu", "--precision", "bf16", "--out", "o.npz", stdin=fasta(SEQUENCES))
+    check(not os.path.exists("o.npz"), "refusals write nothing")
+
+
+@test
 def ways_to_ask():
     train()
     text = fasta(SEQUENCES)
@@ -187,7 +245,7 @@ def folders_and_records():
     succeeds(*ism, "--out", "one/x.npz")
     equal(sorted(os.listdir("one")), ["x.npz", "x.run.json"], "files")
     record = load_json("one/x.run.json")
-    for key in ("command", "version", "preset", "device", "threads", "precision", "order", "sequences", "seconds"):
+    for key in ("command", "version", "preset", "device", "threads", "precision", "method", "order", "sequences", "seconds"):
         check(key in record, f"the record has {key}")
     sums = {i["path"]: i["sha256"] for i in record["inputs"]}
     equal(sums, {path: hashlib.sha256(cli.read(path)).hexdigest() for path in (MODEL, "in.fa")}, "inputs")

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -21,14 +22,24 @@ class NaiveNetwork {
   NaiveNetwork(const Shape& shape, const std::vector<float>& parameters, bool magnitude)
       : s_(shape), table_(shape), p_(parameters), magnitude_(magnitude) {}
 
-  double Score(const Sequences& sequences, int64_t row) const {
-    const int length = s_.length, filters = s_.filters;
-    std::vector<std::vector<double>> x(length, std::vector<double>(s_.channels(), 0.0));
-    for (int l = 0; l < length; ++l) {
-      const uint8_t base = BaseAt(sequences.packed(row), length, l);
+  using Plane = std::vector<std::vector<double>>;
+
+  // The input channels [L][4+S] of one sequence.
+  Plane Input(const Sequences& sequences, int64_t row) const {
+    Plane x(s_.length, std::vector<double>(s_.channels(), 0.0));
+    for (int l = 0; l < s_.length; ++l) {
+      const uint8_t base = BaseAt(sequences.packed(row), s_.length, l);
       if (base != kUnknownBase) x[l][base] = 1;
-      for (int c = 0; c < s_.structure; ++c) x[l][4 + c] = sequences.tracks[(row * length + l) * s_.structure + c];
+      for (int c = 0; c < s_.structure; ++c) x[l][4 + c] = sequences.tracks[(row * s_.length + l) * s_.structure + c];
     }
+    return x;
+  }
+
+  double Score(const Sequences& sequences, int64_t row) const { return Score(Input(sequences, row)); }
+
+  double Score(const Plane& x) const {
+    const int length = s_.length, filters = s_.filters;
+    nearest_kink_ = std::numeric_limits<double>::infinity();
     const auto first = Relu(Norm("embed", Conv("embed", x, s_.first_width, 1)));
     auto a = first;
     for (int i = 1; i <= s_.residual_layers; ++i) {
@@ -55,8 +66,10 @@ class NaiveNetwork {
     return s_.classification && !magnitude_ ? 1 / (1 + std::exp(-out)) : out;
   }
 
+  // Of the last Score: the smallest magnitude that a ReLU was given.
+  double nearest_kink() const { return nearest_kink_; }
+
  private:
-  using Plane = std::vector<std::vector<double>>;
   const float* At(const std::string& name) const { return p_.data() + table_.at(name).offset; }
   double Term(double v) const { return magnitude_ ? std::abs(v) : v; }
 
@@ -90,7 +103,10 @@ class NaiveNetwork {
 
   Plane Relu(Plane x) const {
     for (auto& row : x) {
-      for (double& v : row) v = std::max(v, 0.0);
+      for (double& v : row) {
+        nearest_kink_ = std::min(nearest_kink_, std::abs(v));
+        v = std::max(v, 0.0);
+      }
     }
     return x;
   }
@@ -99,6 +115,7 @@ class NaiveNetwork {
   ParameterTable table_;
   const std::vector<float>& p_;
   bool magnitude_;
+  mutable double nearest_kink_ = 0;
 };
 
 // Parameters as of a trained model: random batch norms, about a tenth of the gammas negative.
