@@ -64,6 +64,35 @@ def gia_table(found: list[tuple[str, dict]]) -> list[str]:
     return lines + ([""] + notes if notes else [])
 
 
+def recovery_tables(name: str, result: dict) -> list[str]:
+    made, summary, seeds = result["settings"], result["summary"], len(result["by_seed"])
+    split, link = summary["split"], f"[{name}](bench/results/{name})"
+
+    def interval(one: dict, key: str, digits: int) -> str:
+        low, high = one[key + "_ci"]
+        return f"{one[key]:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+    def means(one: dict) -> str:
+        return f"{one['property']} | {one['expected']:.3f} | {one['blind']:.3f} | {one['found']:.3f}"
+    lines = [f"Is what the simulator plants found again? {seeds} seeds with one model each ({made['probes']:,} probes, half of "
+             f"them set A, {made['epochs']} epochs): means and 95 % intervals over seeds, {link}. Blind is what the best fit "
+             "that cannot see stems would give.", "",
+             "| planted | expected | blind | found | right sign | found / expected | within a model's own interval |",
+             "|---|---|---|---|---|---|---|"]
+    lines += [f"| {means(p)} | {p['right_sign']} of {seeds} | {interval(p, 'ratio', 2)} | {p['own_ci_holds_it']} of {seeds} |"
+              for p in summary["planted"]]
+    lines += ["", "| not planted | expected | blind | found | found - expected | p over models | models with q < 0.05 |",
+              "|---|---|---|---|---|---|---|"]
+    lines += [f"| {means(u)} | {interval(u, 'difference', 3)} | {u['p']:.2g} | {u['models_with_q_below_0.05']} of {seeds} |"
+              for u in summary["unplanted"]]
+    low, high = (100 * x for x in split["ci_over_seeds"])
+    return lines + ["", f"The planted motif is the strongest 6-mer of {summary['motif_ranked_first']} of {seeds} models. The "
+                    f"same question on two sets of null sequences: {100 * split['share_with_p_below_0.05']:.1f} % of "
+                    f"{split['tests']} differences have p < 0.05 ({low:.1f} to {high:.1f} %); "
+                    f"{split['pairs_with_any_q_below_0.05']} of {split['pairs']} pairs of sets have a q < 0.05.", "",
+                    f"- {name}: {result['note']}"]
+
+
 def main() -> int:
     found = results()
     speed = sorted((r for r in found if "rows" in r[1]), key=lambda r: r[1]["context"]["training_bench"]["date"])
@@ -76,6 +105,8 @@ def main() -> int:
     gia = [r for r in found if r[1].get("kind") == "gia"]
     if gia:
         lines += gia_table(gia) + [""]
+    for name, result in (r for r in found if r[1].get("kind") == "recovery"):
+        lines += recovery_tables(name, result) + [""]
     readme = HERE.parent / "README.md"
     text = readme.read_text()
     head, rest = text.split(BEGIN)
