@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "bench/peak.h"
 #include "engine/thread_pool.h"
 #include "kernels/packed_bases.h"
@@ -83,57 +84,84 @@ void Score(benchmark::State& state, double peak, const ScorerGeometry& geometry,
   state.counters["percent_of_peak"] = 100 * flops / (peak * 1e9 * threads);
 }
 
-// All 6-mers at position 17 of a few backgrounds: sequences a second of the whole path, of rows that the k-mer reaches,
-// and of these with rows shared between k-mers. `bought`: percent of the whole path's arithmetic, as if all were done.
+// All k-mers at position 17 of some backgrounds by some models: sequences a second of the whole path, of rows that the
+// k-mer reaches, and of these with rows shared between k-mers. `bought`: percent of the whole path's arithmetic, as if
+// all were done.
 enum class ScanPath { kWhole, kBackground, kLetters };
 
-void Scan(benchmark::State& state, double peak, ScanPath path, Precision precision, int threads) {
-  constexpr int kK = 6, kPosition = 17, kBackgrounds = 4;
-  constexpr int64_t kAll = int64_t{kBackgrounds} << (2 * kK);
-  const Bed bed{ScorerGeometry()};
-  const cpu::CpuScorer scorer(bed.geometry, bed.weights, precision);
+struct ScanCase {
+  ScanPath path = ScanPath::kLetters;
+  Precision precision = Precision::kFp32;
+  int threads = 1, k = 6, backgrounds = 4, models = 1;
+
+  int64_t sequences() const { return int64_t{backgrounds} << (2 * k); }  // of a model
+};
+
+// The backgrounds with each k-mer written over.
+std::vector<uint32_t> WriteOut(const Bed& bed, const ScanCase& c, int position) {
   const int length = bed.geometry.length, words = PackedWords(length);
-  std::vector<uint32_t> written;  // for the whole path
-  for (int64_t i = 0; path == ScanPath::kWhole && i < kAll; ++i) {
-    const uint32_t* const background = bed.words.data() + (i >> (2 * kK)) * words;
+  std::vector<uint32_t> written;
+  for (int64_t i = 0; i < c.sequences(); ++i) {
+    const uint32_t* const background = bed.words.data() + (i >> (2 * c.k)) * words;
     written.insert(written.end(), background, background + words);
-    for (int j = 0; j < kK; ++j) SetBase(&written[i * words], length, kPosition + j, KmerCode(i, kK, j));
+    for (int j = 0; j < c.k; ++j) SetBase(&written[i * words], length, position + j, KmerCode(i, c.k, j));
   }
-  ThreadPool pool(threads);
-  std::vector<float> out(kAll);
+  return written;
+}
+
+void Scan(benchmark::State& state, double peak, const ScanCase& c) {
+  constexpr int kPosition = 17;
+  const Bed bed{ScorerGeometry()};
+  const cpu::CpuScorer scorer(bed.geometry, bed.weights, c.precision);
+  const std::vector<uint32_t> written =
+      c.path == ScanPath::kWhole ? WriteOut(bed, c, kPosition) : std::vector<uint32_t>();
+  ThreadPool pool(c.threads);
+  std::vector<float> out(static_cast<size_t>(c.sequences()));
   const auto scan = [&] {
-    if (path == ScanPath::kWhole) return scorer.Score(written.data(), nullptr, nullptr, kAll, out.data(), pool);
-    scorer.ScoreKmers(bed.words.data(), kBackgrounds, kK, kPosition, out.data(), pool,
-                      path == ScanPath::kLetters ? KmerSharing::kLetters : KmerSharing::kBackground);
+    for (int model = 0; model < c.models; ++model) {
+      if (c.path == ScanPath::kWhole) {
+        scorer.Score(written.data(), nullptr, nullptr, c.sequences(), out.data(), pool);
+      } else {
+        scorer.ScoreKmers(bed.words.data(), c.backgrounds, c.k, kPosition, out.data(), pool,
+                          c.path == ScanPath::kLetters ? KmerSharing::kLetters : KmerSharing::kBackground);
+      }
+    }
   };
   scan();
   const auto start = std::chrono::steady_clock::now();
   for (auto _ : state) scan();
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  const double rate = static_cast<double>(state.iterations()) * kAll / seconds;
+  const double rate = static_cast<double>(state.iterations()) * c.models * static_cast<double>(c.sequences()) / seconds;
   state.counters["sequences/s"] = rate;
-  state.counters["bought"] = 100 * rate * static_cast<double>(FlopsPerSequence(bed.geometry)) / (peak * 1e9 * threads);
+  state.counters["bought"] =
+      100 * rate * static_cast<double>(FlopsPerSequence(bed.geometry)) / (peak * 1e9 * c.threads);
+}
+
+void RegisterScan(const std::string& name, const bench::Peak& peak, const ScanCase& c) {
+  if (c.threads > UsableProcessors() || (c.precision == Precision::kBf16 && !cpu::HasBf16())) return;
+  benchmark::RegisterBenchmark(name.c_str(), Scan, c.precision == Precision::kBf16 ? peak.bf16 : peak.fp32, c)
+      ->Unit(benchmark::kMillisecond)
+      ->UseRealTime();
 }
 
 void RegisterScans(const bench::Peak& peak) {
-  const struct {
-    const char* name;
-    ScanPath path;
-  } paths[] = {{"whole", ScanPath::kWhole}, {"background", ScanPath::kBackground}, {"letters", ScanPath::kLetters}};
-  for (const auto& path : paths) {
-    for (const bool bf16 : {false, true}) {
-      if (bf16 && !cpu::HasBf16()) continue;
+  const std::pair<const char*, ScanPath> paths[] = {
+      {"whole", ScanPath::kWhole}, {"background", ScanPath::kBackground}, {"letters", ScanPath::kLetters}};
+  for (const auto& [name, path] : paths) {
+    for (const Precision precision : {Precision::kFp32, Precision::kBf16}) {
       for (const int threads : {1, 2}) {
-        if (threads > UsableProcessors()) continue;
-        const std::string name =
-            std::string("kmer_scan/") + path.name + (bf16 ? "/bf16" : "/fp32") + "/threads:" + std::to_string(threads);
-        benchmark::RegisterBenchmark(name.c_str(), Scan, bf16 ? peak.bf16 : peak.fp32, path.path,
-                                     bf16 ? Precision::kBf16 : Precision::kFp32, threads)
-            ->Unit(benchmark::kMillisecond)
-            ->UseRealTime();
+        RegisterScan(
+            absl::StrCat("kmer_scan/", name, precision == Precision::kBf16 ? "/bf16" : "/fp32", "/threads:", threads),
+            peak, {path, precision, threads});
       }
     }
   }
+  // In each direction from the middle of the rows above.
+  for (const int k : {3, 4, 5, 7, 8}) RegisterScan(absl::StrCat("kmer_scaling/k:", k), peak, {.k = k});
+  for (const int n : {1, 16, 64}) {
+    RegisterScan(absl::StrCat("kmer_scaling/backgrounds:", n), peak, {.backgrounds = n});
+  }
+  RegisterScan("kmer_scaling/models:4", peak, {.models = 4});
 }
 
 void Register(const bench::Peak& peak) {
