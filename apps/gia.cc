@@ -179,12 +179,32 @@ absl::Status Merge(const GiaFlags& flags, const Invocation& invocation) {
   return absl::OkStatus();
 }
 
+absl::Status WriteWhole(const GiaFlags& flags, const GiaShard& all, const RunRecord& record, Reporter& reporter) {
+  std::vector<GiaPart> parts;
+  for (const auto& [place, part] : all.parts) parts.push_back(part);
+  RB_RETURN_IF_ERROR(WriteGiaTables(flags.out, parts, all.tables));
+  RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, "run.json")));
+  reporter.Say("done", absl::StrCat("effects.tsv, local effects and run.json are in ", flags.out));
+  Print(parts);
+  return absl::OkStatus();
+}
+
+absl::Status WriteShard(const GiaFlags& flags, const GiaShard& mine, const RunRecord& record, Reporter& reporter) {
+  RB_RETURN_IF_ERROR(WriteGiaShard(flags.out, mine));
+  RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, absl::StrCat("run-shard-", mine.shard.Name(), ".json"))));
+  reporter.Say("done", absl::StrCat("asked ", mine.parts.size(), " of ", mine.models, " models; ",
+                                    GiaShardPath(flags.out, mine.shard),
+                                    " waits for the other shards and `residualbind gia merge --out ", flags.out, "`"));
+  return absl::OkStatus();
+}
+
 absl::Status Run(const GiaFlags& flags, const Invocation& invocation) {
   if (flags.experiment == "merge") return Merge(flags, invocation);
   if (flags.models.empty()) return UsageError("--models is required; expected model files, or folders of them");
   RB_ASSIGN_OR_RETURN(const Shard shard, ParseShard(flags.shard));
   const std::string result = shard.whole() ? JoinPath(flags.out, "effects.tsv") : GiaShardPath(flags.out, shard);
   RB_RETURN_IF_ERROR(RefuseExisting({result}, flags.common.overwrite));
+  RB_RETURN_IF_ERROR(CheckWritable(flags.out));
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels(flags.models));
   RB_RETURN_IF_ERROR(CheckFlags(flags, models));
@@ -200,35 +220,18 @@ absl::Status Run(const GiaFlags& flags, const Invocation& invocation) {
   record.EndPhase("read");
   reporter.Say("device", absl::StrCat(machine.description, machine.note.empty() ? "" : "; ", machine.note));
 
-  const int64_t mine_of_all = (std::ssize(models) - shard.index + shard.count - 1) / shard.count;
-  RB_RETURN_IF_ERROR(TellWork(flags, std::max<int64_t>(mine_of_all, 0), models[0].file.config.shape.length, reporter));
   const std::vector<std::string> names = ModelNames(models);
   const GiaTableOptions tables{flags.common.dna(), flags.top};
-  std::vector<GiaPart> parts;
-  std::vector<int64_t> places;
-  for (int64_t i = 0; i < std::ssize(models); ++i) {
-    if (!shard.Has(i)) continue;
+  GiaShard mine = {shard, std::ssize(models), tables, Settings(flags, machine, record, names), {}};
+  RB_RETURN_IF_ERROR(TellWork(flags, shard.Share(mine.models), models[0].file.config.shape.length, reporter));
+  for (int64_t i = shard.index; i < mine.models; i += shard.count) {
     RB_ASSIGN_OR_RETURN(const GiaAnswers one, Interview(flags, inputs, models[i].file, names[i], machine, reporter));
-    parts.push_back(MakeGiaPart(one, tables));
-    places.push_back(i);
-    reporter.Open();
+    mine.parts.emplace_back(i, MakeGiaPart(one, tables));
   }
+  reporter.Open();
   record.EndPhase("ask");
   RB_RETURN_IF_ERROR(MakeFolder(flags.out));
-  if (shard.whole()) {
-    RB_RETURN_IF_ERROR(WriteGiaTables(flags.out, parts, tables));
-    RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, "run.json")));
-    reporter.Say("done", absl::StrCat("effects.tsv, local effects and run.json are in ", flags.out));
-    Print(parts);
-    return absl::OkStatus();
-  }
-  GiaShard mine = {shard, std::ssize(models), tables, Settings(flags, machine, record, names), {}};
-  for (size_t i = 0; i < parts.size(); ++i) mine.parts.emplace_back(places[i], std::move(parts[i]));
-  RB_RETURN_IF_ERROR(WriteGiaShard(flags.out, mine));
-  RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, absl::StrCat("run-shard-", shard.Name(), ".json"))));
-  reporter.Say("done", absl::StrCat("asked ", places.size(), " of ", models.size(), " models; ", result,
-                                    " waits for the other shards and `residualbind gia merge --out ", flags.out, "`"));
-  return absl::OkStatus();
+  return shard.whole() ? WriteWhole(flags, mine, record, reporter) : WriteShard(flags, mine, record, reporter);
 }
 
 void AddQuestionFlags(CLI::App& app, GiaFlags& flags) {

@@ -1,6 +1,10 @@
 #include "apps/outputs.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <set>
 
@@ -41,6 +45,18 @@ absl::Status MakeFolder(const std::string& folder) {
                                                       "); expected a place that can be written"));
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckWritable(const std::string& folder) {
+  std::error_code error;
+  fs::path at = fs::absolute(folder, error);
+  while (!fs::exists(at, error) && at != at.root_path()) at = at.parent_path();
+  if (!fs::is_directory(at, error)) {
+    return absl::FailedPreconditionError(absl::StrCat(at.string(), ": is not a folder; expected one to write to"));
+  }
+  if (access(at.c_str(), W_OK | X_OK) == 0) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat(at.string(), ": cannot be written (", std::strerror(errno), "); expected a writable folder"));
 }
 
 absl::StatusOr<std::vector<std::string>> FindModels(const std::vector<std::string>& arguments) {

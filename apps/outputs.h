@@ -20,6 +20,10 @@ absl::Status RefuseExisting(const std::vector<std::string>& paths, bool overwrit
 // Makes a folder and those above it; fails when something else stands in its place or it cannot be written.
 absl::Status MakeFolder(const std::string& folder);
 
+// Whether MakeFolder and files in it would succeed as far as permissions tell; makes nothing. For commands that work
+// long before they write.
+absl::Status CheckWritable(const std::string& folder);
+
 // The model files behind --models: a file, a folder with model.safetensors, or a folder of such folders (sorted by
 // name).
 absl::StatusOr<std::vector<std::string>> FindModels(const std::vector<std::string>& arguments);

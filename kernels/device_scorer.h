@@ -42,7 +42,7 @@ struct PackScorerArgs {
 // by base, when layer 1 reads them.
 struct PatternScan {
   const uint32_t* patterns = nullptr;  // [count][PackedWords(L)]: a known base replaces the sequence's own
-  int count = 1;                       // without patterns one, of nothing
+  int count = 1;                       // without patterns one, of nothing; count * ScorerGroups(max_rows) fits an int
   // Of the sequences without a pattern, by slot; with moments only.
   PerModel<const float> without;
   // By slot: [count][ScorerGroups(num_rows[slot])], of the differences prediction - without, group by group of

@@ -19,8 +19,8 @@
 // skip values, 96 sums and operands are up to 12 registers more than there are, which costs 12 KB of L1 a tile.
 //
 // A group's sequences are read, or drawn from a profile, and a pattern is written over them, when layer 1's input is
-// made (scorer_source.cuh): a draw is 10 rounds of Philox for a position, about 150 instructions beside the 3,000 that
-// a warp spends on the tile. A scan's 48 predictions become one mean and sum of squares, 16 bytes.
+// made (scorer_source.cuh): a draw is 10 rounds of Philox for a position, 130 instructions beside the 2,300 that a warp
+// spends on the taps of a tile. A scan's 48 predictions become one mean and sum of squares, 16 bytes.
 #ifndef RB_KERNELS_DEVICE_SCORER_FUSED_CUH_
 #define RB_KERNELS_DEVICE_SCORER_FUSED_CUH_
 

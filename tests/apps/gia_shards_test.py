@@ -102,6 +102,8 @@ def memory_is_asked_for_first():
     code, out, err = run("gia", "all", "--models", "m2", "--null-n", 50, "--k", 2, "--out", "g", "--progress", "plain")
     equal(code, 0, "exit code")
     check("1 model, 50 null sequences, 16 2-mers: 800 predictions" in err, f"the work is told: {err}")
+    pathlib.Path("file").write_text("")
+    refuses(1, ["file", "not a folder"], "gia", "kmer", "--models", "m2", "--out", "file/g")
 
 
 @test
