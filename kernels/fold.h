@@ -20,9 +20,11 @@
 #ifndef RB_KERNELS_FOLD_H_
 #define RB_KERNELS_FOLD_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "kernels/common.h"
+#include "kernels/device.h"
 #include "kernels/fold_energies.h"
 #include "kernels/packed_bases.h"
 #include "kernels/parallel.h"
@@ -41,13 +43,22 @@ struct FoldArgs {
   int length = 0;                    // L
   T* tracks = nullptr;               // [N][L][kFoldTracks], overwritten; 0 outside the sequence
   double* log_partition = nullptr;   // [N] ln Z, overwritten; may be null
+  // Of a device, for sequences whose triangles do not fit shared memory (76 bases and more on most): FoldWorkspaceBytes.
+  void* workspace = nullptr;
+  size_t workspace_bytes = 0;
 };
+
+inline constexpr int kFoldBlocks = 2112;  // 16 for each of an H200's multiprocessors
+// With which up to `blocks` warps work at a time; results do not depend on it.
+size_t FoldWorkspaceBytes(int length, int blocks);
 
 namespace cpu {
 // The same bits for any number of threads and any sequences beside it.
 template <class T>
 void Fold(const FoldArgs<T>& args, Parallel& parallel);
 }  // namespace cpu
+
+RB_DEVICE_OPERATOR(Fold, FoldArgs)
 
 }  // namespace rb
 

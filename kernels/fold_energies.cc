@@ -1,6 +1,9 @@
 // Boltzmann factors of a parameter set (kernels/fold_energies.h).
 #include "kernels/fold_energies.h"
 
+#include "kernels/fold.h"
+#include "kernels/fold_loops.h"
+
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -95,5 +98,7 @@ FoldFactors MakeFoldFactors(const FoldEnergies& energies) {
   StemFactors(energies, &factors);
   return factors;
 }
+
+size_t FoldWorkspaceBytes(int length, int blocks) { return static_cast<size_t>(FoldTriangleBytes(length)) * blocks; }
 
 }  // namespace rb
