@@ -21,7 +21,7 @@ inline constexpr int kMaxFoldLength = 200;     // bases that fold without scalin
 inline constexpr int kMaxTetraloops = 64;      // entries of FoldEnergies::tetraloops
 inline constexpr int kTetraloops = 1 << 12;    // six-letter words
 inline constexpr int32_t kForbiddenEnergy = 1000000;
-inline constexpr double kFoldKt = 616.3208;  // kT at 37 C, cal/mol
+inline constexpr double kFoldKt = 1.98717 * 310.15;  // kT at 37 C, cal/mol: 616.3208
 
 // Base index of a code 0..3 or kUnknownBase.
 RB_HOST_DEVICE constexpr uint8_t FoldBase(uint8_t code) { return code < kUnknownBase ? code + 1 : 0; }
