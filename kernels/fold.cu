@@ -34,9 +34,8 @@ class WarpFolder {
   __device__ WarpFolder(const FoldFactors& factors, int length, double* triangles, unsigned char* rows)
       : f_(factors), lane_(static_cast<int>(threadIdx.x)), triangles_(triangles), length_(length) {
     double* row = reinterpret_cast<double*>(rows);
-    double** const all[] = {&add_,  &tail_,  &closing_,     &d_tail_,         &d_many_,
-                            &d_one_, &five_, &three_,       &contexts_[0],    &contexts_[1],
-                            &contexts_[2], &contexts_[3], &ends_[0], &ends_[1]};
+    double** const all[] = {&add_,   &tail_,        &closing_,     &d_tail_,      &d_many_,      &d_one_,   &five_,
+                            &three_, &contexts_[0], &contexts_[1], &contexts_[2], &contexts_[3], &ends_[0], &ends_[1]};
     static_assert(sizeof all / sizeof *all == kRows);
     for (double** to : all) *to = row, row += length + 2;
     bases_ = reinterpret_cast<uint8_t*>(row);
@@ -71,7 +70,8 @@ class WarpFolder {
     for (int i = lane_; i < kTriangles * n_ * (n_ + 1) / 2; i += kWarp) triangles_[i] = 0;
     for (int i = lane_; i < kRows * (length_ + 2); i += kWarp) add_[i] = 0;
     for (int p = lane_; p < n_ + 2; p += kWarp) {
-      bases_[p] = p == 0 || p == n_ + 1 ? static_cast<uint8_t>(kBeyondEnd) : FoldBase(BaseAt(packed, length_, first + p - 1));
+      bases_[p] =
+          p == 0 || p == n_ + 1 ? static_cast<uint8_t>(kBeyondEnd) : FoldBase(BaseAt(packed, length_, first + p - 1));
     }
     __syncwarp();
   }
@@ -94,8 +94,8 @@ class WarpFolder {
     __syncwarp();
   }
 
-  // Sums of a pair's interior loops without tables of their own, over the pairs inside (side 1) or outside (-1); `bulge`
-  // of those with all unpaired bases on one side.
+  // Sums of a pair's interior loops without tables of their own, over the pairs inside (side 1) or outside (-1);
+  // `bulge` of those with all unpaired bases on one side.
   template <int kSide>
   __device__ void LoopSums(int i, int j, double& sum, double& bulge) const {
     const FoldLoops loops = Loops();
@@ -291,8 +291,8 @@ __global__ void FoldSequences(const FoldArgs<float> args, unsigned char* triangl
   DependencyWait();
   RB_DYNAMIC_SHARED(unsigned char, shared);
   const int length = args.length;
-  double* const mine = reinterpret_cast<double*>(
-      triangles == nullptr ? shared + RowBytes(length) : triangles + blockIdx.x * TriangleBytes(length));
+  double* const mine = reinterpret_cast<double*>(triangles == nullptr ? shared + RowBytes(length)
+                                                                      : triangles + blockIdx.x * TriangleBytes(length));
   WarpFolder folder(*args.factors, length, mine, shared);
   for (int64_t n = blockIdx.x; n < args.count; n += gridDim.x) {
     const int width = args.widths != nullptr ? args.widths[n] : length;

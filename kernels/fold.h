@@ -43,7 +43,8 @@ struct FoldArgs {
   int length = 0;                    // L
   T* tracks = nullptr;               // [N][L][kFoldTracks], overwritten; 0 outside the sequence
   double* log_partition = nullptr;   // [N] ln Z, overwritten; may be null
-  // Of a device, for sequences whose triangles do not fit shared memory (76 bases and more on most): FoldWorkspaceBytes.
+  // Of a device, for sequences whose triangles do not fit shared memory (76 bases and more on most):
+  // FoldWorkspaceBytes.
   void* workspace = nullptr;
   size_t workspace_bytes = 0;
 };

@@ -29,13 +29,13 @@
 #include <cstring>
 
 #include "kernels/dispatch.h"
+#include "kernels/fold_loops.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace rb::cpu::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
-inline constexpr int kPairDistance = kMinHairpin + 1;  // smallest j - i
-inline constexpr int kMaxLanes = 8;                    // columns of zeros behind each row
+inline constexpr int kMaxLanes = 8;  // columns of zeros behind each row
 inline constexpr int kTaskSequences = 16;
 using FoldTag = hn::CappedTag<double, kMaxLanes>;
 
@@ -45,7 +45,8 @@ class Folder {
   static int Stride(int n) { return (n + 2 * kMaxLanes - 1) / kMaxLanes * kMaxLanes; }
   static size_t ScratchBytes(int n) { return sizeof(double) * (kMatrices * n + kRows) * Stride(n); }
 
-  Folder(const FoldFactors& factors, int n, double* scratch) : f_(factors), n_(n), stride_(Stride(n)) {
+  Folder(const FoldFactors& factors, int n, double* scratch)
+      : f_(factors), n_(n), stride_(Stride(n)), loops_{factors, nullptr} {
     const int64_t size = int64_t{n} * stride_;
     std::memset(scratch, 0, ScratchBytes(n));
     double** const matrices[] = {&q_,    &hairpin_, &loop_, &inner_, &inner_bulge_, &one_,  &one_by_end_,
@@ -60,7 +61,7 @@ class Folder {
 
   // bases: indices of FoldBase, kBeyondEnd before and behind. Returns ln Z.
   double Run(const uint8_t* bases) {
-    s_ = bases;
+    loops_.s = bases;
     for (int i = n_ - 1 - kPairDistance; i >= 0; --i) InsideRow(i);
     Exterior();
     for (int i = 0; i < n_ - kPairDistance; ++i) OutsideRow(i);
@@ -83,49 +84,6 @@ class Folder {
 
   double* Row(double* matrix, int i) const { return matrix + i * stride_; }
   double& At(double* matrix, int i, int j) const { return matrix[i * stride_ + j]; }
-  int Type(int i, int j) const { return f_.pair_type[s_[i]][s_[j]]; }
-  double StemFactor(int type, int i, int j) const { return f_.stem[type][s_[i - 1]][s_[j + 1]]; }
-  // Seen from inside: the stem of the pair that closes a multiloop, with the loop.
-  double ClosingFactor(int type, int i, int j) const {
-    return f_.stem[type ^ 1][s_[j - 1]][s_[i + 1]] * f_.multi_closing;
-  }
-  double OuterMismatch(int type, int i, int j) const { return f_.mismatch_interior[type][s_[i + 1]][s_[j - 1]]; }
-  double InnerMismatch(int type, int k, int l) const { return f_.mismatch_interior[type ^ 1][s_[l + 1]][s_[k - 1]]; }
-
-  double HairpinFactor(int type, int i, int j) const {
-    const int u = j - i - 1;
-    if (u == kMinHairpin) return f_.hairpin[u] * f_.terminal[type];
-    double factor = f_.hairpin[u] * f_.mismatch_hairpin[type][s_[i + 1]][s_[j - 1]];
-    if (u == 4) {
-      const int word = TetraloopIndex(s_ + i);
-      if (word >= 0) factor *= f_.tetraloop[word];
-    }
-    return factor;
-  }
-
-  // The loop between (i, j) of type t and (k, l) of type t2, read from inside, for the lengths of ForSmallLoops.
-  double SmallLoopFactor(int u1, int u2, int i, int j, int t, int k, int l, int t2) const {
-    switch (3 * u1 + u2) {
-      case 0:
-        return f_.stack[t][t2];
-      case 1:
-      case 3:
-        return f_.bulge1[t][t2];
-      case 4:
-        return f_.int11[t][t2][s_[i + 1]][s_[j - 1]];
-      case 5:
-        return f_.int21[t][t2][s_[i + 1]][s_[l + 1]][s_[j - 1]];
-      case 7:
-        return f_.int21[t2][t][s_[l + 1]][s_[i + 1]][s_[k - 1]];
-      default:
-        return f_.int22[t][t2][s_[i + 1]][s_[k - 1]][s_[l + 1]][s_[j - 1]];
-    }
-  }
-  template <class F>
-  static HWY_INLINE void ForSmallLoops(const F& visit) {
-    visit(0, 0), visit(0, 1), visit(1, 0), visit(1, 1), visit(1, 2), visit(2, 1), visit(2, 2);
-  }
-
   // Sums over the pairs inside (side 1) or outside (side -1) of (i, j) for all j of row i from `first` on:
   //   sum[j]   = sum_{u1, u2} interior[u1][u2] pairs(i + side (1 + u1), j - side (1 + u2))
   //   bulge[j] = the same of `bulges` with u1 or u2 = 0
@@ -176,20 +134,21 @@ class Folder {
     ForSmallLoops([&](int u1, int u2) HWY_ATTR {
       const int k = i + 1 + u1, l = j - 1 - u2;
       if (l - k < kPairDistance) return;
-      const int type = Type(k, l);
-      if (type != kNoPair) sum += SmallLoopFactor(u1, u2, i, j, t, k, l, type ^ 1) * At(q_, k, l);
+      const int type = loops_.Type(k, l);
+      if (type != kNoPair) sum += loops_.Small(u1, u2, i, j, t, k, l, type ^ 1) * At(q_, k, l);
     });
     return sum;
   }
 
   void InsidePair(int i, int j, int t) {
-    const double hairpin = HairpinFactor(t, i, j);
-    const double loop = SmallLoopsInside(i, j, t) + OuterMismatch(t, i, j) * sum_[j] + f_.terminal[t] * sum_bulge_[j];
-    const double q = hairpin + loop + ClosingFactor(t, i, j) * At(two_, i + 1, j - 1);
+    const double hairpin = loops_.Hairpin(t, i, j);
+    const double loop =
+        SmallLoopsInside(i, j, t) + loops_.OuterMismatch(t, i, j) * sum_[j] + f_.terminal[t] * sum_bulge_[j];
+    const double q = hairpin + loop + loops_.Closing(t, i, j) * At(two_, i + 1, j - 1);
     At(hairpin_, i, j) = hairpin;
     At(loop_, i, j) = loop;
     At(q_, i, j) = q;
-    At(inner_, i, j) = q * InnerMismatch(t, i, j);
+    At(inner_, i, j) = q * loops_.InnerMismatch(t, i, j);
     At(inner_bulge_, i, j) = q * f_.terminal[t];
   }
 
@@ -198,11 +157,11 @@ class Folder {
     double stem = 0;  // one(i, j)
     double* const many = Row(many_, i);
     for (int j = i + kPairDistance; j < n_; ++j) {
-      const int t = Type(i, j);
+      const int t = loops_.Type(i, j);
       stem *= f_.multi_base;
       if (t != kNoPair) {
         InsidePair(i, j, t);
-        stem += At(q_, i, j) * StemFactor(t, i, j) * f_.multi_stem;
+        stem += At(q_, i, j) * loops_.Stem(t, i, j) * f_.multi_stem;
       }
       At(one_, i, j) = At(one_by_end_, j, i) = stem;
       tail_[j] = stem + f_.multi_base * tail_[j];  // sum_k base^(k - i) one(k, j)
@@ -221,7 +180,7 @@ class Folder {
       double sum = five_[j];
       for (int i = 0; i <= j - kPairDistance; ++i) {
         const double q = At(q_, i, j);
-        if (q != 0) sum += five_[i] * q * StemFactor(Type(i, j), i, j);
+        if (q != 0) sum += five_[i] * q * loops_.Stem(loops_.Type(i, j), i, j);
       }
       five_[j + 1] = sum;
     }
@@ -230,7 +189,7 @@ class Folder {
       double sum = three_[i + 1];
       for (int j = i + kPairDistance; j < n_; ++j) {
         const double q = At(q_, i, j);
-        if (q != 0) sum += q * StemFactor(Type(i, j), i, j) * three_[j + 1];
+        if (q != 0) sum += q * loops_.Stem(loops_.Type(i, j), i, j) * three_[j + 1];
       }
       three_[i] = sum;
     }
@@ -255,8 +214,8 @@ class Folder {
     ForSmallLoops([&](int u1, int u2) HWY_ATTR {
       const int i = k - 1 - u1, j = l + 1 + u2;
       if (i < 0 || j >= n_) return;
-      const int type = Type(i, j);
-      if (type != kNoPair) sum += SmallLoopFactor(u1, u2, i, j, type, k, l, t2 ^ 1) * At(o_, i, j);
+      const int type = loops_.Type(i, j);
+      if (type != kNoPair) sum += loops_.Small(u1, u2, i, j, type, k, l, t2 ^ 1) * At(o_, i, j);
     });
     return sum;
   }
@@ -268,14 +227,14 @@ class Folder {
   }
 
   void OutsidePair(int i, int j, int t) {
-    const double stem = StemFactor(t, i, j), q = At(q_, i, j);
+    const double stem = loops_.Stem(t, i, j), q = At(q_, i, j);
     const double in_multi = d_one_[j] * stem * f_.multi_stem;
     const double in_loop =
-        SmallLoopsOutside(i, j, t) + InnerMismatch(t, i, j) * sum_[j] + f_.terminal[t] * sum_bulge_[j];
+        SmallLoopsOutside(i, j, t) + loops_.InnerMismatch(t, i, j) * sum_[j] + f_.terminal[t] * sum_bulge_[j];
     const double o = five_[i] * (three_[j + 1] / five_[n_]) * stem + in_loop + in_multi;
-    const double closing = o * ClosingFactor(t, i, j);
+    const double closing = o * loops_.Closing(t, i, j);
     At(o_, i, j) = o;
-    At(outer_, i, j) = o * OuterMismatch(t, i, j);
+    At(outer_, i, j) = o * loops_.OuterMismatch(t, i, j);
     At(outer_bulge_, i, j) = o * f_.terminal[t];
     closing_[j] = closing;
     AddInterval(0, i + 1, j - 1, o * At(hairpin_, i, j));
@@ -292,14 +251,14 @@ class Folder {
     OutsideMulti(i);
     std::fill(closing_, closing_ + stride_, 0.0);
     for (int j = i + kPairDistance; j < n_; ++j) {
-      const int t = Type(i, j);
+      const int t = loops_.Type(i, j);
       if (t != kNoPair) OutsidePair(i, j, t);
     }
   }
 
   const FoldFactors& f_;
   int n_, stride_;
-  const uint8_t* s_ = nullptr;
+  FoldLoops loops_;
   double *q_, *hairpin_, *loop_;              // of all loops, of hairpins, of interior loops
   double *inner_, *inner_bulge_;              // q times the inner pair's part of an interior loop or bulge
   double *one_, *one_by_end_, *many_, *two_;  // one_by_end [j][i]
