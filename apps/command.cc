@@ -1,6 +1,7 @@
 #include "apps/command.h"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <numeric>
@@ -167,6 +168,7 @@ std::string Nearest(std::string_view word, std::span<const std::string> candidat
 }
 
 int RunProgram(const std::vector<std::string>& arguments) {
+  std::signal(SIGXFSZ, SIG_IGN);  // a file that may not grow is an error to tell, as a full disk is
   const std::vector<std::string> names = CommandNames();
   if (arguments.size() < 2) {
     return Fail("residualbind", UsageError(absl::StrCat("no command; expected one of ", absl::StrJoin(names, ", "))));

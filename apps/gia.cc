@@ -3,8 +3,11 @@
 #include <map>
 #include <memory>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "apps/command.h"
 #include "apps/common_flags.h"
 #include "apps/gia_interview.h"
@@ -20,6 +23,7 @@
 #include "engine/check.h"
 #include "gia/experiment.h"
 #include "gia/kmer_scan.h"
+#include "gia/npz_writer.h"
 #include "gia/null_model.h"
 #include "kernels/packed_bases.h"
 
@@ -88,6 +92,17 @@ std::vector<std::string> ModelNames(const std::vector<LoadedModel>& models) {
 }
 
 absl::Status CheckFlags(const GiaFlags& flags, const std::vector<LoadedModel>& models) {
+  for (const std::string& text : flags.Texts()) {
+    if (!IsArrayText(text) || std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20; })) {
+      return UsageError(absl::StrCat("'", absl::CHexEscape(text), "': expected UTF-8 without control characters"));
+    }
+  }
+  if (flags.experiment == "kmer" && !flags.motif.empty()) {
+    return UsageError("kmer asks about every k-mer; expected no --motif with it");
+  }
+  if (flags.enumerate && flags.experiment != "custom") {
+    return UsageError("--enumerate is for `gia custom`; expected that experiment with it");
+  }
   if (flags.experiment == "pair" && flags.second.empty()) {
     return UsageError("pair asks about two motifs; expected --second LETTERS beside --motif");
   }
@@ -120,9 +135,12 @@ double AnswerBytes(const GiaFlags& flags, int length) {
     const auto experiment = MakeExperiment(name, SettingsOf(flags, length, motif, 0));
     if (experiment.ok()) questions += static_cast<double>(experiment->questions.size());
   }
-  constexpr double kKmerBytes = 300, kChunkBytes = 32 * sizeof(float);
-  const double kmers = static_cast<double>(int64_t{1} << (2 * flags.k));
-  return questions * static_cast<double>(flags.null_n) * sizeof(float) + kmers * (kKmerBytes + kChunkBytes);
+  // Measured: a k-mer's effect, rows and predictions, a question's rows. A shard's file is put together in memory.
+  constexpr double kKmerBytes = 900, kQuestionBytes = 2000;
+  const double kmers = flags.motif.empty() || flags.scans() ? static_cast<double>(int64_t{1} << (2 * flags.k)) : 0;
+  const double copies = flags.shard.empty() ? 1 : 4;
+  return copies * questions * static_cast<double>(flags.null_n) * sizeof(float) + questions * kQuestionBytes +
+         kmers * kKmerBytes;
 }
 
 absl::Status TellWork(const GiaFlags& flags, int64_t models, int length, Reporter& reporter) {
@@ -139,7 +157,24 @@ absl::Status TellWork(const GiaFlags& flags, int64_t models, int length, Reporte
   return CheckMemory(bytes, "the answers", "fewer --null-n, a smaller --k, or --shard");
 }
 
-// All that results depend on, for shards to agree on.
+// The files behind --data, --null and --embed.
+std::vector<std::string> OtherInputs(const GiaFlags& flags) {
+  std::vector<std::string> files;
+  if (!flags.data.empty()) files.push_back(flags.data);
+  if (!FindNullKind(flags.null).has_value()) files.push_back(flags.null);
+  for (const std::string& embedding : flags.embed) {
+    for (const absl::string_view element : absl::StrSplit(embedding, '+')) {
+      const std::string text(absl::StripAsciiWhitespace(element));
+      const size_t colon = text.substr(0, text.rfind('@')).rfind(':');
+      if (colon == std::string::npos || text.starts_with("stem@")) continue;
+      const std::string file = text.substr(0, colon);
+      if (std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
+    }
+  }
+  return files;
+}
+
+// All that results depend on, for shards to agree on: with which arithmetic, too.
 std::string Settings(const GiaFlags& flags, const OpenedMachine& machine, const RunRecord& record,
                      const std::vector<std::string>& names) {
   nlohmann::ordered_json sums = nlohmann::ordered_json::array();
@@ -157,6 +192,7 @@ std::string Settings(const GiaFlags& flags, const OpenedMachine& machine, const 
                                            {"controls", {flags.controls, flags.min_n}},
                                            {"null", {flags.null, flags.null_n, flags.null_filter}},
                                            {"common", {common.preset, common.seed, common.alphabet}},
+                                           {"device", machine.description.substr(0, machine.description.find(':'))},
                                            {"precision", machine.precision_name}};
   return settings.dump();
 }
@@ -167,7 +203,10 @@ void Print(const std::vector<GiaPart>& parts) {
 }
 
 absl::Status Merge(const GiaFlags& flags, const Invocation& invocation) {
-  RB_RETURN_IF_ERROR(RefuseExisting({JoinPath(flags.out, "effects.tsv")}, flags.common.overwrite));
+  if (!flags.models.empty() || !flags.shard.empty() || !flags.Texts().empty()) {
+    return UsageError("merge takes what the shards in --out hold; expected no --models, --shard or questions with it");
+  }
+  RB_RETURN_IF_ERROR(RefuseExisting(GiaTablePaths(flags.out), flags.common.overwrite));
   RunRecord record(invocation);
   Reporter reporter(flags.common.progress);
   RB_ASSIGN_OR_RETURN(const GiaParts all, ReadGiaShards(flags.out));
@@ -179,9 +218,9 @@ absl::Status Merge(const GiaFlags& flags, const Invocation& invocation) {
   return absl::OkStatus();
 }
 
-absl::Status WriteWhole(const GiaFlags& flags, const GiaShard& all, const RunRecord& record, Reporter& reporter) {
+absl::Status WriteWhole(const GiaFlags& flags, GiaShard all, const RunRecord& record, Reporter& reporter) {
   std::vector<GiaPart> parts;
-  for (const auto& [place, part] : all.parts) parts.push_back(part);
+  for (auto& [place, part] : all.parts) parts.push_back(std::move(part));
   RB_RETURN_IF_ERROR(WriteGiaTables(flags.out, parts, all.tables));
   RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, "run.json")));
   reporter.Say("done", absl::StrCat("effects.tsv, local effects and run.json are in ", flags.out));
@@ -202,8 +241,10 @@ absl::Status Run(const GiaFlags& flags, const Invocation& invocation) {
   if (flags.experiment == "merge") return Merge(flags, invocation);
   if (flags.models.empty()) return UsageError("--models is required; expected model files, or folders of them");
   RB_ASSIGN_OR_RETURN(const Shard shard, ParseShard(flags.shard));
-  const std::string result = shard.whole() ? JoinPath(flags.out, "effects.tsv") : GiaShardPath(flags.out, shard);
-  RB_RETURN_IF_ERROR(RefuseExisting({result}, flags.common.overwrite));
+  const bool whole = flags.shard.empty();
+  RB_RETURN_IF_ERROR(
+      RefuseExisting(whole ? GiaTablePaths(flags.out) : std::vector<std::string>{GiaShardPath(flags.out, shard)},
+                     flags.common.overwrite));
   RB_RETURN_IF_ERROR(CheckWritable(flags.out));
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels(flags.models));
@@ -211,8 +252,8 @@ absl::Status Run(const GiaFlags& flags, const Invocation& invocation) {
   Reporter reporter(flags.common.progress);
   RunRecord record(invocation);
   RB_ASSIGN_OR_RETURN(const GiaInputs inputs, ReadInputs(flags, models, *machine.pool));
-  for (const std::string& input : flags.models) RB_RETURN_IF_ERROR(record.AddInput(input));
-  if (!flags.data.empty()) RB_RETURN_IF_ERROR(record.AddInput(flags.data));
+  for (const LoadedModel& model : models) RB_RETURN_IF_ERROR(record.AddInput(model.path));
+  for (const std::string& file : OtherInputs(flags)) RB_RETURN_IF_ERROR(record.AddInput(file));
   record.Set("preset", flags.common.preset);
   record.Set("seed", flags.common.seed);
   record.Set("device", machine.description);
@@ -225,13 +266,13 @@ absl::Status Run(const GiaFlags& flags, const Invocation& invocation) {
   GiaShard mine = {shard, std::ssize(models), tables, Settings(flags, machine, record, names), {}};
   RB_RETURN_IF_ERROR(TellWork(flags, shard.Share(mine.models), models[0].file.config.shape.length, reporter));
   for (int64_t i = shard.index; i < mine.models; i += shard.count) {
-    RB_ASSIGN_OR_RETURN(const GiaAnswers one, Interview(flags, inputs, models[i].file, names[i], machine, reporter));
-    mine.parts.emplace_back(i, MakeGiaPart(one, tables));
+    RB_ASSIGN_OR_RETURN(GiaAnswers one, Interview(flags, inputs, models[i].file, names[i], machine, reporter));
+    mine.parts.emplace_back(i, MakeGiaPart(std::move(one), tables));
   }
   reporter.Open();
   record.EndPhase("ask");
   RB_RETURN_IF_ERROR(MakeFolder(flags.out));
-  return shard.whole() ? WriteWhole(flags, mine, record, reporter) : WriteShard(flags, mine, record, reporter);
+  return whole ? WriteWhole(flags, std::move(mine), record, reporter) : WriteShard(flags, mine, record, reporter);
 }
 
 void AddQuestionFlags(CLI::App& app, GiaFlags& flags) {

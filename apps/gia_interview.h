@@ -25,6 +25,14 @@ struct GiaFlags {
   int64_t null_n = 1000;
   bool enumerate = false;
 
+  // What may come to stand in tables, as far as it was given.
+  std::vector<std::string> Texts() const {
+    std::vector<std::string> texts = embed;
+    for (const std::string& text : {motif, second, data, null_filter}) {
+      if (!text.empty()) texts.push_back(text);
+    }
+    return texts;
+  }
   bool all() const { return experiment == "all"; }
   bool scans() const { return all() || experiment == "kmer"; }
 };

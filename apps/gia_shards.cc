@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "apps/outputs.h"
 #include "engine/check.h"
+#include "model/model_file.h"
 #include "model/safetensors.h"
 
 namespace rb::apps {
@@ -62,6 +63,9 @@ absl::StatusOr<std::pair<int64_t, GiaPart>> ParsePart(const nlohmann::json& json
   } catch (const nlohmann::json::exception&) {
     return Fault(path, absl::StrCat("part ", number, " is not described as it should be"));
   }
+  if (!CheckExperimentName(part.model).ok()) {
+    return Fault(path, absl::StrCat("part ", number, " has a model's name that cannot be a file's"));
+  }
   for (const auto& [name, text] : kTexts) {
     const NamedTensor* const tensor = file.Find(absl::StrCat(number, ".", name));
     if (tensor == nullptr || tensor->dtype != "U8") return Fault(path, absl::StrCat("part ", number, " has no ", name));
@@ -104,6 +108,11 @@ absl::StatusOr<GiaShard> ReadShard(const std::string& path) {
       !absl::SimpleAtoi(metadata("top"), &shard.tables.top)) {
     return Fault(path, "not a shard of a gia run");
   }
+  const Shard& s = shard.shard;
+  if (s.count < 1 || s.count > kMaxShards || s.index < 0 || s.index >= s.count || shard.models < 1) {
+    return Fault(path,
+                 absl::StrCat("it says to be shard ", s.index, " of ", s.count, ", of ", shard.models, " models"));
+  }
   shard.tables.dna = metadata("alphabet") == "dna";
   shard.settings = metadata("settings");
   const nlohmann::json parts = nlohmann::json::parse(metadata("parts"), nullptr, false);
@@ -119,7 +128,8 @@ std::vector<std::string> ShardFiles(const std::string& folder) {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
     const std::string name = entry.path().filename().string();
-    if (name.starts_with(kPrefix) && name.ends_with(kSuffix)) paths.push_back(entry.path().string());
+    if (name.starts_with(kPrefix) && name.ends_with(kSuffix) && entry.is_regular_file(error))
+      paths.push_back(entry.path().string());
   }
   std::sort(paths.begin(), paths.end());
   return paths;
@@ -158,7 +168,7 @@ absl::Status WriteGiaShard(const std::string& folder, const GiaShard& shard) {
                    {"top", absl::StrCat(shard.tables.top)},
                    {"alphabet", shard.tables.dna ? "dna" : "rna"},
                    {"settings", shard.settings},
-                   {"parts", parts.dump()}};
+                   {"parts", parts.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)}};
   return WriteSafeTensors(file, GiaShardPath(folder, shard.shard));
 }
 
@@ -179,12 +189,17 @@ absl::StatusOr<GiaParts> ReadGiaShards(const std::string& folder) {
           absl::StrCat(path, ": is of another run than ", paths[0],
                        " (models, flags, precision or version differ); expected shards of one run, or another folder"));
     }
-    seen.insert(shard.shard.index);
+    if (!seen.insert(shard.shard.index).second) {
+      return absl::FailedPreconditionError(
+          absl::StrCat(path, ": shard ", shard.shard.index, " is there twice; expected one file of each"));
+    }
     for (auto& [index, part] : shard.parts) {
       if (index < 0 || index >= shard.models || !shard.shard.Has(index)) {
         return Fault(path, absl::StrCat("model ", index, " does not belong to its shard"));
       }
-      parts.insert_or_assign(index, std::move(part));
+      if (!parts.try_emplace(index, std::move(part)).second) {
+        return Fault(path, absl::StrCat("model ", index, " is there twice"));
+      }
     }
   }
   std::vector<std::string> missing;

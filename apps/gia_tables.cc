@@ -3,9 +3,13 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <filesystem>
 #include <limits>
+#include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "apps/gia_replicates.h"
 #include "apps/outputs.h"
 #include "apps/text.h"
@@ -24,9 +28,14 @@ constexpr char kRatiosHeader[] = "model\texperiment\tlabel\tformula\tvalue\n";
 constexpr char kMeasuredHeader[] =
     "model\texperiment\tlabel\tpattern\twhere\tprobes\tmean\tci_low\tci_high\tmodel_mean\n";
 
-std::string Letters(std::string text, bool dna) {
-  if (dna) std::replace(text.begin(), text.end(), 'U', 'T');
-  return text;
+// Names of files and their motifs keep their letters.
+std::string Letters(const std::string& text, bool dna) {
+  if (!dna) return text;
+  std::vector<std::string> elements = absl::StrSplit(text, '+');
+  for (std::string& element : elements) {
+    if (element.find(':') == std::string::npos) std::replace(element.begin(), element.end(), 'U', 'T');
+  }
+  return absl::StrJoin(elements, "+");
 }
 
 // A k-mer's effect as any other's; its local effects were not kept, so that there are no ranks to test.
@@ -153,14 +162,25 @@ std::string Summary(const GiaAnswers& answers, const GiaTableOptions& options) {
   return text;
 }
 
+// The model's name as an archive takes it: other characters than letters, digits, '_' and '-' become '_', and what is
+// long or there already gets a number.
+std::string ArrayName(const std::string& model, std::set<std::string>& taken) {
+  constexpr size_t kMost = 120;
+  std::string name = model.substr(0, kMost);
+  for (char& c : name) {
+    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
+  }
+  std::string free = name;
+  for (int i = 2; !taken.insert(free).second; ++i) free = absl::StrCat(name, "_", i);
+  return free;
+}
+
 // [questions][nulls] of every model and experiment, with the questions' labels.
 absl::Status WriteLocal(const std::string& path, const std::vector<GiaPart>& parts) {
   std::vector<NamedArray> arrays;
+  std::set<std::string> names;
   for (const GiaPart& part : parts) {
-    std::string name = part.model;
-    for (char& c : name) {
-      if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
-    }
+    const std::string name = ArrayName(part.model, names);
     for (const LocalEffects& local : part.local) {
       const auto questions = static_cast<int64_t>(local.labels.size());
       arrays.push_back(
@@ -183,7 +203,7 @@ absl::Status WriteTable(const std::string& path, const char* header, const std::
 
 }  // namespace
 
-GiaPart MakeGiaPart(const GiaAnswers& a, const GiaTableOptions& options) {
+GiaPart MakeGiaPart(GiaAnswers a, const GiaTableOptions& options) {
   GiaPart part;
   part.model = a.model;
   part.nulls = a.nulls;
@@ -192,10 +212,10 @@ GiaPart MakeGiaPart(const GiaAnswers& a, const GiaTableOptions& options) {
     AppendRow(a.model, "kmer", "effect", kmers[i], options, &part.effects);
   }
   if (!kmers.empty()) part.kmers = KmersText(kmers, options);
-  for (const ExperimentResult& e : a.experiments) {
-    LocalEffects& local = part.local.emplace_back(LocalEffects{e.name, {}, e.local});
+  for (ExperimentResult& e : a.experiments) {
+    LocalEffects& local = part.local.emplace_back(LocalEffects{e.name, {}, std::move(e.local)});
     for (const Effect& effect : e.effects) {
-      local.labels.push_back(effect.label);
+      local.labels.push_back(Letters(effect.label, options.dna));
       AppendRow(a.model, e.name, effect.control ? "control" : "effect", effect, options, &part.effects);
     }
     for (const Effect& effect : e.contrasts) AppendRow(a.model, e.name, "contrast", effect, options, &part.effects);
@@ -217,8 +237,22 @@ GiaPart MakeGiaPart(const GiaAnswers& a, const GiaTableOptions& options) {
   return part;
 }
 
+std::vector<std::string> GiaTablePaths(const std::string& folder) {
+  std::vector<std::string> paths;
+  for (const char* name :
+       {"effects.tsv", "replicates.tsv", "lines.tsv", "ratios.tsv", "measured.tsv", "local.npz", "run.json"}) {
+    paths.push_back(JoinPath(folder, name));
+  }
+  return paths;
+}
+
 absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaPart>& parts,
                             const GiaTableOptions& options) {
+  std::error_code error;
+  for (const std::string& path : GiaTablePaths(folder)) std::filesystem::remove(path, error);
+  for (const auto& entry : std::filesystem::directory_iterator(JoinPath(folder, "kmers"), error)) {
+    if (entry.path().extension() == ".tsv") std::filesystem::remove(entry.path(), error);
+  }
   if (const std::string replicates = ReplicatesTable(parts, options); !replicates.empty()) {
     RB_RETURN_IF_ERROR(WriteFile(JoinPath(folder, "replicates.tsv"), replicates));
   }

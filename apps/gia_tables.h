@@ -60,10 +60,13 @@ struct GiaPart {
   int position = 0;                // of the scan
 };
 
-GiaPart MakeGiaPart(const GiaAnswers& answers, const GiaTableOptions& options);
+GiaPart MakeGiaPart(GiaAnswers answers, const GiaTableOptions& options);
 
-// Into `folder`: effects.tsv, replicates.tsv (apps/gia_replicates.h), lines.tsv, ratios.tsv and measured.tsv (where
-// there are any), kmers/MODEL.tsv, local.npz.
+// The files that WriteGiaTables may write, but for kmers/MODEL.tsv.
+std::vector<std::string> GiaTablePaths(const std::string& folder);
+
+// Files of an earlier run that this one does not write are removed. Into `folder`: effects.tsv, replicates.tsv
+// (apps/gia_replicates.h), lines.tsv, ratios.tsv and measured.tsv (where there are any), kmers/MODEL.tsv, local.npz.
 absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaPart>& parts,
                             const GiaTableOptions& options);
 

@@ -14,11 +14,13 @@
 namespace rb::apps {
 namespace {
 
-std::optional<int64_t> Variable(const char* name) {
+// Whether the variable is there; when it is, it must be a number.
+absl::StatusOr<std::optional<int64_t>> Variable(const char* name) {
   const char* const text = std::getenv(name);
+  if (text == nullptr) return std::nullopt;
   int64_t value = 0;
-  if (text == nullptr || !absl::SimpleAtoi(text, &value)) return std::nullopt;
-  return value;
+  if (absl::SimpleAtoi(text, &value) && value >= 0 && value <= 100 * kMaxShards) return value;
+  return UsageError(absl::StrCat("--shard auto: ", name, " is '", text, "'; expected a number"));
 }
 
 absl::StatusOr<Shard> Checked(const std::string& text, int64_t index, int64_t count) {
@@ -27,16 +29,29 @@ absl::StatusOr<Shard> Checked(const std::string& text, int64_t index, int64_t co
                                  "; expected I/N with I from 0 to N - 1 and N of at most ", kMaxShards));
 }
 
-absl::StatusOr<Shard> FromScheduler() {
-  if (const auto id = Variable("SLURM_ARRAY_TASK_ID")) {
-    const int64_t first = Variable("SLURM_ARRAY_TASK_MIN").value_or(0);
-    const int64_t step = Variable("SLURM_ARRAY_TASK_STEP").value_or(1);
-    const auto last = Variable("SLURM_ARRAY_TASK_MAX");
-    if (last.has_value() && step > 0) return Checked("auto", (*id - first) / step, (*last - first) / step + 1);
+// Of a job array without gaps.
+absl::StatusOr<Shard> FromArray(int64_t id) {
+  RB_ASSIGN_OR_RETURN(const std::optional<int64_t> first, Variable("SLURM_ARRAY_TASK_MIN"));
+  RB_ASSIGN_OR_RETURN(const std::optional<int64_t> last, Variable("SLURM_ARRAY_TASK_MAX"));
+  RB_ASSIGN_OR_RETURN(const std::optional<int64_t> step, Variable("SLURM_ARRAY_TASK_STEP"));
+  RB_ASSIGN_OR_RETURN(const std::optional<int64_t> count, Variable("SLURM_ARRAY_TASK_COUNT"));
+  const int64_t by = step.value_or(1);
+  if (!first.has_value() || !last.has_value() || by < 1 || id < *first || id > *last || (id - *first) % by != 0 ||
+      (count.has_value() && *count != (*last - *first) / by + 1)) {
+    return UsageError(absl::StrCat("--shard auto: task ", id,
+                                   " is not of a job array from SLURM_ARRAY_TASK_MIN to _MAX ",
+                                   "by _STEP without gaps; expected one, or --shard I/N"));
   }
+  return Checked("auto", (id - *first) / by, (*last - *first) / by + 1);
+}
+
+absl::StatusOr<Shard> FromScheduler() {
+  RB_ASSIGN_OR_RETURN(const std::optional<int64_t> id, Variable("SLURM_ARRAY_TASK_ID"));
+  if (id.has_value()) return FromArray(*id);
   for (const auto& [index, count] :
        {std::pair("SLURM_PROCID", "SLURM_NTASKS"), std::pair("OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE")}) {
-    const auto i = Variable(index), n = Variable(count);
+    RB_ASSIGN_OR_RETURN(const std::optional<int64_t> i, Variable(index));
+    RB_ASSIGN_OR_RETURN(const std::optional<int64_t> n, Variable(count));
     if (i.has_value() && n.has_value()) return Checked("auto", *i, *n);
   }
   return UsageError(

@@ -13,7 +13,6 @@ namespace rb::apps {
 struct Shard {
   int64_t index = 0, count = 1;
 
-  bool whole() const { return count == 1; }
   bool Has(int64_t item) const { return item % count == index; }
   int64_t Share(int64_t items) const { return items <= index ? 0 : (items - index - 1) / count + 1; }
   std::string Name() const;  // "0-of-3"

@@ -167,21 +167,28 @@ absl::Status Pair(const ExperimentSettings& s, const Places&, Experiment& e) {
 // An embedding for each combination of the bases that its elements' letters stand for; stems and PWMs stay.
 absl::StatusOr<std::vector<std::string>> EnumerateEmbedding(const std::string& text) {
   std::vector<std::string> all = {""};
+  bool first = true;
   for (const absl::string_view piece : absl::StrSplit(text, '+')) {
     const std::string element(absl::StripAsciiWhitespace(piece));
     const size_t at = element.find('@');
     std::vector<std::string> letters = {element.substr(0, at)};
     if (at != std::string::npos && element.find(':') == std::string::npos) {
-      RB_ASSIGN_OR_RETURN(letters, Enumerate(letters[0], kMostEnumerated / std::ssize(all)));
+      const auto some = Enumerate(letters[0], kMostEnumerated);
+      if (!some.ok() || std::ssize(*some) * std::ssize(all) > kMostEnumerated) {
+        return absl::InvalidArgumentError(some.ok() ? absl::StrCat(text, " stands for more than ", kMostEnumerated,
+                                                                   " sequences; expected at most that")
+                                                    : absl::StrCat(text, ": ", some.status().message()));
+      }
+      letters = *some;
     }
     std::vector<std::string> longer;
     for (const std::string& start : all) {
       for (const std::string& one : letters) {
-        longer.push_back(
-            absl::StrCat(start, start.empty() ? "" : "+", one, at == std::string::npos ? "" : element.substr(at)));
+        longer.push_back(absl::StrCat(start, first ? "" : "+", one, at == std::string::npos ? "" : element.substr(at)));
       }
     }
     all = std::move(longer);
+    first = false;
   }
   return all;
 }
@@ -263,6 +270,7 @@ absl::StatusOr<Experiment> MakeExperiment(std::string_view name, const Experimen
   if (maker == Makers().end())
     return absl::InvalidArgumentError(absl::StrCat("'", std::string(name), "' is no experiment"));
   RB_RETURN_IF_ERROR(CheckMotif(std::string(name), settings.motif));
+  if (name == "pair") RB_RETURN_IF_ERROR(CheckMotif(std::string(name), settings.second));
   Experiment experiment;
   experiment.name = std::string(name);
   ExperimentSettings in_rna = settings;

@@ -1,10 +1,13 @@
 #include "model/model_file.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <utility>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -194,6 +197,20 @@ SafeTensors ModelToSafeTensors(const ModelFile& model) {
   return content;
 }
 
+absl::Status CheckExperimentName(const std::string& name) {
+  const bool plain = std::none_of(name.begin(), name.end(), [](unsigned char c) {
+    return c < 0x20 || c == 0x7f || c == '/' || c == '\\' || c == '"';
+  });
+  if (plain && !name.empty() && name != "." && name != ".." && name.size() <= 200 &&
+      nlohmann::json::accept("\"" + name + "\"")) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("experiment '", absl::CHexEscape(name),
+                   "': its name cannot be a folder's name; expected 1 to 200 bytes of UTF-8 without / \\ \" or control "
+                   "characters"));
+}
+
 absl::StatusOr<ModelFile> ModelFromSafeTensors(const SafeTensors& content, const std::string& name) {
   const Reader reader(content, name);
   RB_RETURN_IF_ERROR(reader.Format());
@@ -202,6 +219,9 @@ absl::StatusOr<ModelFile> ModelFromSafeTensors(const SafeTensors& content, const
   ModelFile model;
   model.config = *config;
   RB_RETURN_IF_ERROR(reader.Text("experiment", &model.experiment));
+  if (!model.experiment.empty() && !CheckExperimentName(model.experiment).ok()) {
+    return reader.Fault(std::string(CheckExperimentName(model.experiment).message()));
+  }
   RB_RETURN_IF_ERROR(reader.Number("epochs", &model.epochs));
   RB_RETURN_IF_ERROR(reader.Number("best_epoch", &model.best_epoch));
   RB_RETURN_IF_ERROR(reader.Number("best_metric", &model.best_metric));

@@ -28,6 +28,9 @@ struct ModelFile {
   std::map<std::string, std::string> extra;  // further metadata, kept as it is; no name of ours
 };
 
+// Names of experiments become folders, files and JSON text: InvalidArgument for one that cannot.
+absl::Status CheckExperimentName(const std::string& name);
+
 // The container and back. ModelFromSafeTensors checks everything that is used: tensors' names, types and shapes against
 // the parameter table, finite values, settings. `name` stands in messages.
 SafeTensors ModelToSafeTensors(const ModelFile& model);

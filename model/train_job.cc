@@ -2,17 +2,16 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <span>
 #include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "data/sha256.h"
 #include "engine/check.h"
 #include "kernels/packed_bases.h"
 #include "kernels/philox.h"
+#include "model/model_file.h"
 #include "model/predictor.h"
 
 namespace rb {
@@ -20,21 +19,6 @@ namespace {
 
 absl::Status OfExperiment(const std::string& name, const std::string& what) {
   return absl::InvalidArgumentError(absl::StrCat("experiment '", name, "': ", what));
-}
-
-// Names become folders and JSON text.
-absl::Status CheckName(const std::string& name) {
-  const bool plain = std::none_of(name.begin(), name.end(), [](unsigned char c) {
-    return c < 0x20 || c == 0x7f || c == '/' || c == '\\' || c == '"';
-  });
-  if (plain && !name.empty() && name != "." && name != ".." && name.size() <= 200 &&
-      nlohmann::json::accept("\"" + name + "\"")) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat("experiment '", absl::CHexEscape(name),
-                   "': its name cannot be a folder's name; expected 1 to 200 bytes of UTF-8 without / \\ \" or control "
-                   "characters"));
 }
 
 absl::Status CheckGeometry(const Shape& shape, const Sequences& sequences) {
@@ -91,7 +75,7 @@ absl::StatusOr<Transform> FitJobTransform(const TrainConfig& config, const Train
 absl::StatusOr<TrainJob> MakeJob(const TrainConfig& config, const std::string& name, const Dataset& dataset,
                                  const Split& split) {
   TrainJob job;
-  RB_RETURN_IF_ERROR(CheckName(name));
+  RB_RETURN_IF_ERROR(CheckExperimentName(name));
   job.experiment = dataset.Find(name);
   if (job.experiment < 0) {
     return absl::NotFoundError(absl::StrCat("experiment '", name, "' is not in the data set, which has ",
