@@ -4,8 +4,8 @@
 // that every value is one chain of multiply-adds in an order that does not depend on the vector's width. Loops with
 // tables of their own (up to 2x2, stacks, bulges of one) are looked up pair by pair; of all others the weight is a
 // product of the outer pair's mismatch, the inner pair's and a factor of the two lengths, so that they are a
-// convolution of rows. Work at 41 bases: some 60,000 multiply-adds inside and as many outside, and 15,000 of O(L^3)
-// recursions.
+// convolution of rows.
+// Multiply-adds at 41 bases: 71,340 of loops inside and as many outside, 17,952 of multiloop sums.
 //
 // Inside, rows from the last to the first: q(i, j), the weight of what (i, j) encloses, given the pair. In a multiloop,
 // one(i, j): a stem from i, unpaired bases up to j; many(i, j): one or more stems in i..j; two(i, j): two or more:
