@@ -177,8 +177,9 @@ std::vector<std::string> OtherInputs(const GiaFlags& flags) {
 // All that results depend on, for shards to agree on: with which arithmetic, too.
 std::string Settings(const GiaFlags& flags, const OpenedMachine& machine, const RunRecord& record,
                      const std::vector<std::string>& names) {
+  const nlohmann::ordered_json finished = record.Finish();
   nlohmann::ordered_json sums = nlohmann::ordered_json::array();
-  for (const auto& input : record.Finish()["inputs"]) sums.push_back(input.value("sha256", ""));
+  for (const auto& input : finished["inputs"]) sums.push_back(input.value("sha256", ""));
   const CommonFlags& common = flags.common;
   const nlohmann::ordered_json settings = {{"version", RB_VERSION},
                                            {"experiment", flags.experiment},

@@ -1,7 +1,11 @@
 """residualbind gia over several processes and several models: shards put together give the bytes of one run; replicates."""
+import hashlib
+import json
 import math
 import os
+import shutil
 import statistics
+import struct
 
 from cli import SMALL, check, equal, main, pathlib, read, refuses, run, simulate, succeeds, table, test
 
@@ -64,6 +68,108 @@ def shards_that_do_not_fit():
         os.environ.pop(name, None)
     refuses(2, ["--shard auto"], *ask, "--out", "x", "--shard", "auto")
     refuses(2, ["--models"], "gia", "sites", "--out", "x")
+
+
+def rewrite(path, change):
+    """Changes a shard's metadata and makes its checksum right again."""
+    data = read(path)
+    size = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + size])
+    change(header["__metadata__"])
+    header["__metadata__"].pop("header_checksum")
+    plain = json.dumps(header, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    header["__metadata__"]["header_checksum"] = hashlib.sha256(plain.encode()).hexdigest()
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    pathlib.Path(path).write_bytes(struct.pack("<Q", len(text)) + text + data[8 + size:])
+
+
+@test
+def hostile_shards():
+    ask = ("gia", "sites", *models(), *QUICK, "--motif", "ACG")
+    path, merge = "s/gia-shard-0-of-1.safetensors", ("gia", "merge", "--out", "s", "--overwrite", "--progress", "none")
+    succeeds(*ask, "--out", "s", "--shard", "0/1")
+    good = read(path)
+    rewrite(path, lambda m: None)
+    succeeds(*merge)
+    pathlib.Path("s/effects.tsv").unlink()
+
+    def name(model):
+        def change(m):
+            parts = json.loads(m["parts"])
+            parts[1]["model"] = model
+            m["parts"] = json.dumps(parts)
+        return change
+
+    for what in (lambda m: m.update(of="0"), lambda m: m.update(of="-1"), lambda m: m.update(models="0"),
+                 lambda m: m.update(shard="7"), lambda m: m.update(parts="[{}]"), lambda m: m.update(parts="7"),
+                 lambda m: m.update(models="9"), name("../../out"), name("/out"), name("a\nb")):
+        pathlib.Path(path).write_bytes(good)
+        rewrite(path, what)
+        refuses(1, ["s"], *merge)
+        check(not pathlib.Path("s/effects.tsv").exists(), "nothing is put together")
+    pathlib.Path(path).write_bytes(good)
+    shutil.copy(path, "s/gia-shard-again.safetensors")
+    refuses(1, ["shard 0 is there twice"], *merge)
+
+
+@test
+def shards_know_their_inputs():
+    models()
+    ask = ("gia", "sites", "--motif", "ACG", "--null-n", 4, "--controls", 0, "--progress", "none")
+    merge = ("gia", "merge", "--out")
+    pathlib.Path("m").mkdir()
+    for one in ("m1", "m2"):
+        shutil.copytree(f"{one}/SIM0000{1 if one == 'm1' else 2}", f"m/{one}")
+    succeeds(*ask, "--models", "m", "--out", "a", "--shard", "0/2")
+    shutil.copy("m0/SIM00001/model.safetensors", "m/m1/model.safetensors")  # another training of the experiment
+    succeeds(*ask, "--models", "m", "--out", "a", "--shard", "1/2")
+    refuses(1, ["another run"], *merge, "a")
+    for i, bases in enumerate(("ACGU" * 10, "UGCA" * 10)):
+        pathlib.Path("null.fa").write_text(f">n\n{bases}\n>o\n{bases}\n")
+        succeeds(*ask, "--models", "m", "--null", "null.fa", "--out", "b", "--shard", f"{i}/2")
+    refuses(1, ["another run"], *merge, "b")
+    succeeds(*ask, "--models", "m", "--out", "c", "--shard", "0/2", "--device", "cpu")
+    succeeds(*ask, "--models", "m", "--out", "c", "--shard", "1/2", "--device", "emulated")
+    refuses(1, ["another run"], *merge, "c")
+    refuses(2, ["merge", "--models"], *merge, "c", "--models", "m")
+
+
+@test
+def what_an_earlier_run_left():
+    ask = ("gia", "all", *models(), *QUICK, "--motif", "ACG")
+    succeeds(*ask, "--out", "g")
+    refuses(1, ["exists already"], "gia", "custom", "--embed", "ACG@17", "--models", "m2", *QUICK, "--out", "g")
+    pathlib.Path("g/effects.tsv").unlink()
+    refuses(1, ["exists already"], "gia", "custom", "--embed", "ACG@17", "--models", "m2", *QUICK, "--out", "g")
+    succeeds("gia", "custom", "--embed", "ACG@17", "--models", "m2", *QUICK, "--out", "g", "--overwrite")
+    equal(sorted(p.name for p in pathlib.Path("g").rglob("*")), ["effects.tsv", "kmers", "local.npz", "run.json"], "files")
+
+
+@test
+def names_and_places():
+    models()
+    pathlib.Path("UUU.meme").write_text("MEME version 4\n\nALPHABET= ACGU\n\nMOTIF FUS\nletter-probability matrix: alength= 4 w= 2\n"
+                                        "1 0 0 0\n0 0 0 1\n")
+    ask = ("gia", "custom", "--models", "m2", *QUICK)
+    succeeds(*ask, "--embed", "UUU.meme:FUS@17+UUA@30", "--alphabet", "dna", "--out", "g")
+    equal(table("g/effects.tsv")[0]["pattern"], "UUU.meme:FUS@17+TTA@30", "file names keep their letters")
+    equal([i["path"] for i in json.loads(read("g/run.json"))["inputs"]][-1], "UUU.meme", "the motif file is an input")
+    succeeds(*ask, "--embed", "URC@17", "--enumerate", "--out", "e")
+    equal([r["label"] for r in table("e/effects.tsv")], ["UAC@17", "UGC@17"], "every sequence")
+    refuses(1, ["+A@1"], *ask, "--embed", "+A@1", "--enumerate", "--out", "x")
+    refuses(1, ["4096"], *ask, "--embed", "+".join(f"N@{i}" for i in range(8)), "--enumerate", "--out", "x")
+    refuses(2, ["control characters"], *ask, "--embed", "A@1\n", "--out", "x")
+    refuses(2, ["--enumerate"], "gia", "sites", "--models", "m2", *QUICK, "--enumerate", "--out", "x")
+    refuses(2, ["--motif"], "gia", "kmer", "--models", "m2", *QUICK, "--motif", "ACG", "--out", "x")
+    refuses(1, ["pair", "motif ACG@3"], "gia", "pair", "--models", "m2", *QUICK, "--motif", "ACG", "--second", "ACG@3+UUU", "--out", "x")
+    for wrong in (dict(ID="-1", MIN="0", MAX="3", STEP="2"), dict(ID="3", MIN="0", MAX="8", STEP="2"), dict(ID="3", MIN="abc", MAX="8"),
+                  dict(ID="5", MIN="1", MAX="7", COUNT="3"), dict(ID="5")):
+        names = {f"SLURM_ARRAY_TASK_{k}": v for k, v in wrong.items()}
+        os.environ.update(names)
+        refuses(2, ["--shard auto"], *ask, "--embed", "A@1", "--out", "x", "--shard", "auto")
+        for name in names:
+            del os.environ[name]
 
 
 @test
