@@ -22,6 +22,7 @@ constexpr Command kCommands[] = {
     {"predict", "predict the binding of any sequences", DefinePredict},
     {"scan", "rank all k-mers by their global importance to a model", DefineScan},
     {"gia", "global importance analysis: motifs, sites, spacing, GC, hairpins", DefineGia},
+    {"fold", "tell how likely each base is paired, and in which kind of loop it is", DefineFold},
     {"ism", "map what every substitution does to a prediction", DefineIsm},
     {"motif", "align k-mers, convert motif files, compare motifs", DefineMotif},
     {"model", "look into a model file (model info FILE)", DefineModel},

@@ -43,6 +43,7 @@ Action DefineEvaluate(CLI::App& app, const Invocation& invocation);
 Action DefinePredict(CLI::App& app, const Invocation& invocation);
 Action DefineScan(CLI::App& app, const Invocation& invocation);
 Action DefineGia(CLI::App& app, const Invocation& invocation);
+Action DefineFold(CLI::App& app, const Invocation& invocation);
 Action DefineIsm(CLI::App& app, const Invocation& invocation);
 Action DefineMotif(CLI::App& app, const Invocation& invocation);
 Action DefineModel(CLI::App& app, const Invocation& invocation);

@@ -161,6 +161,25 @@ class Comparer {
   double tolerance_;
 };
 
+class CheckFolder : public Folder {
+ public:
+  CheckFolder(int length, std::unique_ptr<Folder> cpu, std::unique_ptr<Folder> device)
+      : length_(length), cpu_(std::move(cpu)), device_(std::move(device)), comparer_(Precision::kFp32) {}
+  absl::Status Fold(const uint32_t* bases, const uint16_t* widths, int64_t n, float* tracks,
+                    double* log_partition) override {
+    RB_RETURN_IF_ERROR(cpu_->Fold(bases, widths, n, tracks, log_partition));
+    std::vector<float> other(static_cast<size_t>(n * length_ * kFoldTracks));
+    RB_RETURN_IF_ERROR(device_->Fold(bases, widths, n, other.data(), nullptr));
+    const std::string text = comparer_.Compare(tracks, other.data(), std::ssize(other), 0);
+    return text.empty() ? absl::OkStatus() : absl::DataLossError(absl::StrCat("check: Fold, tracks: ", text));
+  }
+
+ private:
+  int length_;
+  std::unique_ptr<Folder> cpu_, device_;
+  Comparer comparer_;
+};
+
 class CheckScorer : public Scorer {
  public:
   CheckScorer(std::unique_ptr<Scorer> cpu, std::unique_ptr<Scorer> device, Precision precision)
@@ -282,6 +301,11 @@ class CheckMachine : public Backend<float, A> {
     RB_ASSIGN_OR_RETURN(auto cpu, cpu_->NewScorer(geometry, weights, Precision::kFp32));
     RB_ASSIGN_OR_RETURN(auto device, device_.NewScorer(geometry, weights, precision));
     return std::make_unique<CheckScorer>(std::move(cpu), std::move(device), precision);
+  }
+  absl::StatusOr<std::unique_ptr<Folder>> NewFolder(int length, const FoldFactors& factors) override {
+    RB_ASSIGN_OR_RETURN(auto cpu, cpu_->NewFolder(length, factors));
+    RB_ASSIGN_OR_RETURN(auto device, device_.NewFolder(length, factors));
+    return std::make_unique<CheckFolder>(length, std::move(cpu), std::move(device));
   }
   absl::StatusOr<std::unique_ptr<ModelsScorer>> NewModelsScorer(const ScorerGeometry& geometry,
                                                                 const FoldedOffsets& offsets, Precision precision,

@@ -95,6 +95,22 @@ class CpuFoldedScorer : public Scorer {
   Parallel& parallel_;
 };
 
+class CpuFolder : public Folder {
+ public:
+  CpuFolder(int length, const FoldFactors& factors, Parallel& parallel)
+      : length_(length), factors_(std::make_unique<FoldFactors>(factors)), parallel_(parallel) {}
+  absl::Status Fold(const uint32_t* bases, const uint16_t* widths, int64_t n, float* tracks,
+                    double* log_partition) override {
+    cpu::Fold<float>({factors_.get(), bases, widths, n, length_, tracks, log_partition}, parallel_);
+    return absl::OkStatus();
+  }
+
+ private:
+  int length_;
+  std::unique_ptr<FoldFactors> factors_;
+  Parallel& parallel_;
+};
+
 // Packs one model's weights after the other; a model's rows fill the threads.
 class CpuModelsScorer : public ModelsScorer {
  public:
@@ -206,6 +222,9 @@ class CpuBackend : public Backend<T> {
                                                     Precision precision) override {
     RB_RETURN_IF_ERROR(CheckScoringPrecision(precision));
     return std::make_unique<CpuFoldedScorer>(geometry, weights, precision, parallel_);
+  }
+  absl::StatusOr<std::unique_ptr<Folder>> NewFolder(int length, const FoldFactors& factors) override {
+    return std::make_unique<CpuFolder>(length, factors, parallel_);
   }
   absl::StatusOr<std::unique_ptr<ModelsScorer>> NewModelsScorer(const ScorerGeometry& geometry,
                                                                 const FoldedOffsets& offsets, Precision precision, int,

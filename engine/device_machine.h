@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/backend.h"
 #include "engine/check.h"
+#include "engine/device_folder.h"
 #include "engine/device_runtime.h"
 #include "engine/device_scorer.h"
 
@@ -54,6 +55,7 @@ namespace rb {
     RB_DEVICE_FORWARD(Namespace, ScoreSequences)                                           \
     RB_DEVICE_FORWARD(Namespace, MergeEffects)                                             \
     RB_DEVICE_FORWARD(Namespace, RankEffects)                                              \
+    RB_DEVICE_FORWARD(Namespace, Fold)                                                     \
   }
 
 class DeviceArena : public Arena {
@@ -153,6 +155,9 @@ class DeviceMachine : public Backend<float, A> {
                                                     Precision precision) override {
     return DeviceScorer<Operators>::Create(*this, {run_.stream, precision}, geometry, weights,
                                            runtime_->scorer_blocks());
+  }
+  absl::StatusOr<std::unique_ptr<Folder>> NewFolder(int length, const FoldFactors& factors) override {
+    return DeviceFolder<Operators>::Create(*this, run_, length, factors);
   }
   absl::StatusOr<std::unique_ptr<ModelsScorer>> NewModelsScorer(const ScorerGeometry& geometry,
                                                                 const FoldedOffsets& offsets, Precision precision,

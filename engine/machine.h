@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "kernels/effect_moments.h"
+#include "kernels/fold.h"
 #include "kernels/fold_norm.h"
 #include "kernels/metrics.h"
 #include "kernels/model_slot.h"
@@ -64,6 +65,15 @@ class Scorer {
                              float* out) = 0;
   // The local effects of all k-mers. Networks of sequence alone.
   virtual absl::Status ScanKmers(const KmerScanArgs& args) = 0;
+};
+
+// RNA structure (kernels/fold.h): profiles of sequences of `length` positions. Pointers are the host's.
+class Folder {
+ public:
+  virtual ~Folder() = default;
+  // bases [n][PackedWords(L)], widths [n] -> tracks [n][L][kFoldTracks], log_partition [n] or null.
+  virtual absl::Status Fold(const uint32_t* bases, const uint16_t* widths, int64_t n, float* tracks,
+                            double* log_partition) = 0;
 };
 
 // Where the tensors of a folded network lie in one model's range of folded values.
@@ -147,6 +157,8 @@ class Machine {
                                                                         const FoldedOffsets& offsets,
                                                                         Precision precision, int models,
                                                                         int64_t max_rows) = 0;
+  // length: 1 to kMaxFoldLength. The factors are copied.
+  virtual absl::StatusOr<std::unique_ptr<Folder>> NewFolder(int length, const FoldFactors& factors) = 0;
 };
 
 }  // namespace rb

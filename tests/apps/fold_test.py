@@ -1,0 +1,79 @@
+"""residualbind fold: profiles add up to one, follow known structures, do not depend on threads, company or machine."""
+import array
+import math
+import random
+import zipfile
+
+from cli import check, equal, main, pathlib, read, refuses, succeeds, table, test
+
+TRACKS = ("paired", "hairpin", "internal", "multi", "external")
+
+
+def floats(path, name):
+    """A float32 array of an archive, flat."""
+    with zipfile.ZipFile(path) as archive:
+        data = archive.read(f"{name}.npy")
+    values = array.array("f")
+    values.frombytes(data[10 + int.from_bytes(data[8:10], "little"):])
+    return list(values)
+
+
+def profile(rows, name):
+    return [{t: float(r[t]) for t in TRACKS} for r in rows if r["name"] == name]
+
+
+@test
+def known_structures():
+    pathlib.Path("in.fa").write_text(">hairpin\nGGGGCGAAAGCCCC\n>none\nAAAAAAAAAAAA\n>unknown\nGGGNNNNNNCCC\n>one\nA\n")
+    out, _ = succeeds("fold", "--input", "in.fa", "--progress", "none")
+    pathlib.Path("out.tsv").write_text(out)
+    rows = table("out.tsv")
+    equal([(r["name"], r["position"], r["base"]) for r in rows[:2]], [("hairpin", "1", "G"), ("hairpin", "2", "G")], "rows")
+    equal(len(rows), 14 + 12 + 12 + 1, "a row a base")
+    for r in rows:
+        values = [float(r[t]) for t in TRACKS]
+        check(abs(sum(values) - 1) < 1e-5 and min(values) >= 0, f"probabilities of {r}")
+    hairpin = profile(rows, "hairpin")
+    check(all(p["paired"] > 0.9 for p in hairpin[1:4] + hairpin[10:13]), "the stem is paired")
+    check(all(p["hairpin"] > 0.9 for p in hairpin[5:9]), "GNRA is a loop")
+    check(all(p["external"] == 1 for p in profile(rows, "none") + profile(rows, "one")), "A alone pairs with nothing")
+    check(all(p["paired"] == 0 for p in profile(rows, "unknown")[3:9]), "N pairs with nothing")
+    out, _ = succeeds("fold", "--input", "in.fa", "--alphabet", "dna", "--progress", "none")
+    check("\tU" not in out, "T for U")
+
+
+@test
+def machines_threads_and_company():
+    letters = random.Random(2)
+    seqs = ["".join(letters.choice("ACGU") for _ in range(letters.randint(1, 41))) for _ in range(30)]
+    pathlib.Path("in.txt").write_text("\n".join(seqs) + "\n")
+    for name, flags in {"a": ["--threads", 1], "b": ["--threads", 2], "e": ["--device", "emulated"], "c": ["--device", "check"]}.items():
+        succeeds("fold", "--input", "in.txt", "--out", f"{name}.npz", *flags, "--progress", "none")
+    check(read("a.npz") == read("b.npz") == read("c.npz"), "threads and checking change nothing")
+    cpu, device = floats("a.npz", "profiles"), floats("e.npz", "profiles")
+    equal(len(cpu), 30 * max(map(len, seqs)) * 5, "values")
+    check(max(abs(x - y) for x, y in zip(cpu, device)) < 1e-6, "a device folds as the CPU")
+    energies = floats("a.npz", "ensemble_energy")
+    check(all(e <= 0 and math.isfinite(e) for e in energies), "ensemble energies")
+    pathlib.Path("one.txt").write_text(seqs[7] + "\n")
+    succeeds("fold", "--input", "one.txt", "--out", "one.npz", "--progress", "none")
+    check(floats("one.npz", "ensemble_energy")[0] == energies[7], "one alone is as in company")
+
+
+@test
+def refusals():
+    pathlib.Path("in.fa").write_text(">a\nACGU\n>long\n" + "ACGU" * 51 + "\n")
+    refuses(1, ["in.fa", "long", "204", "200"], "fold", "--input", "in.fa", "--out", "x.tsv")
+    pathlib.Path("in.fa").write_text(">a\nACGU\n")
+    refuses(1, ["none.txt"], "fold", "--input", "in.fa", "--energy", "none.txt", "--out", "x.tsv")
+    pathlib.Path("bad.txt").write_text("stack 2 8 8 1 2 3\n")
+    refuses(1, ["bad.txt:1"], "fold", "--input", "in.fa", "--energy", "bad.txt", "--out", "x.tsv")
+    refuses(1, ["none.fa"], "fold", "--input", "none.fa", "--out", "x.tsv")
+    pathlib.Path("empty.fa").write_text("")
+    refuses(1, ["empty.fa"], "fold", "--input", "empty.fa", "--out", "x.tsv")
+    check(not pathlib.Path("x.tsv").exists(), "nothing is written")
+    succeeds("fold", "--input", "in.fa", "--out", "x.tsv", "--progress", "none")
+    refuses(1, ["x.tsv", "exists already"], "fold", "--input", "in.fa", "--out", "x.tsv")
+
+
+main()
