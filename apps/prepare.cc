@@ -10,16 +10,19 @@
 #include "apps/reporter.h"
 #include "apps/run_record.h"
 #include "apps/text.h"
+#include "data/fold_energies_reader.h"
 #include "data/readers.h"
 #include "data/writers.h"
+#include "engine/backend.h"
 #include "engine/check.h"
+#include "model/structure_tracks.h"
 
 namespace rb::apps {
 namespace {
 
 struct Flags {
   CommonFlags common;
-  std::string data, out, transform = "log", structure = "none";
+  std::string data, out, transform = "log", structure = "none", energy;
   std::vector<std::string> experiments;
   int length = 41;
   double valid_fraction = 0.1;
@@ -53,11 +56,19 @@ absl::Status TransformAll(const Split& split, const std::vector<ExperimentSummar
   return absl::OkStatus();
 }
 
-absl::Status Run(const Flags& flags, const Invocation& invocation) {
-  if (flags.structure != "none") {
-    return absl::UnimplementedError(absl::StrCat(
-        "--structure ", flags.structure, ": structure profiles are not available in this version; expected none"));
+absl::Status FoldProbes(const Flags& flags, ThreadPool& pool, Dataset& dataset) {
+  auto energies = std::make_unique<FoldEnergies>(Turner1999());
+  if (!flags.energy.empty()) {
+    RB_ASSIGN_OR_RETURN(energies, ReadFoldEnergies(flags.energy));
   }
+  const auto factors = std::make_unique<FoldFactors>(MakeFoldFactors(*energies));
+  const auto machine = MakeCpuBackend<float>(pool);
+  const absl::Status folded =
+      AddStructureTracks(flags.structure == "pu" ? 2 : kFoldTracks, *factors, *machine, dataset.sequences);
+  return folded.ok() ? folded : absl::Status(folded.code(), absl::StrCat(flags.data, ": ", folded.message()));
+}
+
+absl::Status Run(const Flags& flags, const Invocation& invocation) {
   const std::string folder = ParentFolder(flags.out), stem = std::filesystem::path(flags.out).stem().string();
   const std::string summary_path = JoinPath(folder, "summary.tsv"), run_path = JoinPath(folder, stem + ".run.json");
   RB_RETURN_IF_ERROR(RefuseExisting({flags.out, summary_path, run_path}, flags.common.overwrite));
@@ -75,6 +86,11 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   }
   RB_RETURN_IF_ERROR(record.AddInput(flags.data));
   record.EndPhase("read");
+  if (flags.structure != "none") {
+    reporter.Busy(absl::StrCat("folding ", Grouped(dataset.num_probes()), " probes .."));
+    RB_RETURN_IF_ERROR(FoldProbes(flags, pool, dataset));
+    record.EndPhase("fold");
+  }
   RB_ASSIGN_OR_RETURN(const Split split, MakeSplit(dataset, flags.common.seed, flags.valid_fraction));
   RB_ASSIGN_OR_RETURN(const auto summary, SummarizeDataset(dataset, split, kind, preset));
   RB_RETURN_IF_ERROR(TransformAll(split, summary, preset, dataset));
@@ -86,6 +102,7 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   record.Set("preset", flags.common.preset);
   record.Set("seed", flags.common.seed);
   record.Set("transform", flags.transform);
+  record.Set("structure", flags.structure);
   RB_RETURN_IF_ERROR(record.Write(run_path));
   reporter.Say("data", SummaryText(summary));
   reporter.Say("done", absl::StrCat(flags.out, ": ", Grouped(dataset.num_probes()), " probes, ",
@@ -109,7 +126,11 @@ Action DefinePrepare(CLI::App& app, const Invocation& invocation) {
       ->check(CLI::IsMember({"log", "clip", "none"}))
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--structure", flags->structure, "none, pu or phime")
+  app.add_option("--energy", flags->energy, "with --structure: another parameter set; default: Turner 1999")
+      ->type_name("FILE");
+  app.add_option("--structure", flags->structure,
+                 "tracks beside the letters, folded here: pu (paired, unpaired), phime (paired, hairpin, internal, "
+                 "multi, external) or none")
       ->check(CLI::IsMember({"none", "pu", "phime"}))
       ->type_name("NAME")
       ->capture_default_str();

@@ -4,7 +4,7 @@ import math
 import random
 import zipfile
 
-from cli import check, equal, main, pathlib, read, refuses, succeeds, table, test
+from cli import SMALL, check, equal, main, pathlib, read, refuses, simulate, succeeds, table, test
 
 TRACKS = ("paired", "hairpin", "internal", "multi", "external")
 
@@ -58,6 +58,23 @@ def machines_threads_and_company():
     pathlib.Path("one.txt").write_text(seqs[7] + "\n")
     succeeds("fold", "--input", "one.txt", "--out", "one.npz", "--progress", "none")
     check(floats("one.npz", "ensemble_energy")[0] == energies[7], "one alone is as in company")
+
+
+@test
+def networks_with_structure():
+    simulate("sim", probes=300)
+    small = (*SMALL, "--progress", "none", "--epochs", 2)
+    for structure, channels in (("pu", 2), ("phime", 5)):
+        succeeds("prepare", "--data", "sim", "--out", f"{structure}/data.h5", "--structure", structure, "--progress", "none")
+        succeeds("train", "--data", f"{structure}/data.h5", "--out", f"{structure}/m", *small)
+        succeeds("evaluate", "--data", f"{structure}/data.h5", "--models", f"{structure}/m", "--out", f"{structure}/e/metrics.tsv",
+                 "--progress", "none")
+        check(math.isfinite(float(table(f"{structure}/e/metrics.tsv")[0]["pearson"])), f"{structure} is evaluated")
+        out, _ = succeeds("model", "info", f"{structure}/m/SIM00001/model.safetensors")
+        check(f"41 positions, {4 + channels} channels" in out, f"{structure}: {out}")
+    pathlib.Path("one.fa").write_text(">a\nACGU\n")
+    refuses(1, ["phime", "structure"], "predict", "--models", "phime/m", "--input", "one.fa")
+    refuses(1, ["exists already"], "train", "--data", "pu/data.h5", "--out", "pu/m", *small)
 
 
 @test

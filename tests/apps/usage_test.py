@@ -110,7 +110,7 @@ def outputs_are_not_replaced_unasked():
     succeeds(*evaluate)
     refuses(1, ["e/metrics.tsv", "exists already"], *evaluate)
     succeeds(*evaluate, "--overwrite")
-    refuses(1, ["structure", "none"], "prepare", "--data", "sim", "--out", "d.h5", "--structure", "pu")
+    refuses(2, ["structure", "pu"], "prepare", "--data", "sim", "--out", "d.h5", "--structure", "paired")
     check(not cli.pathlib.Path("d.h5").exists(), "no file of a refused prepare")
 
 

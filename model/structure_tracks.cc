@@ -1,0 +1,55 @@
+#include "model/structure_tracks.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "engine/check.h"
+#include "kernels/fold.h"
+
+namespace rb {
+namespace {
+
+constexpr int64_t kBlock = 16384;  // sequences folded at a time
+
+// One base's probabilities as `channels` tracks.
+void StoreTracks(const float* folded, int channels, float* to) {
+  if (channels == kFoldTracks) {
+    std::copy_n(folded, kFoldTracks, to);
+  } else {
+    to[0] = folded[0];
+    to[1] = folded[1] + folded[2] + folded[3] + folded[4];
+  }
+}
+
+}  // namespace
+
+absl::Status AddStructureTracks(int channels, const FoldFactors& factors, Machine& machine, Sequences& sequences) {
+  if (channels != 2 && channels != kFoldTracks) {
+    return absl::InvalidArgumentError(absl::StrCat(channels, " structure tracks; expected 2 or ", kFoldTracks));
+  }
+  const auto longest = std::max_element(sequences.widths.begin(), sequences.widths.end());
+  if (longest != sequences.widths.end() && *longest > kMaxFoldLength) {
+    return absl::InvalidArgumentError(absl::StrCat("sequence ", longest - sequences.widths.begin() + 1, " has ",
+                                                   *longest, " bases; expected at most ", kMaxFoldLength, " to fold"));
+  }
+  const int length = sequences.length;
+  RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, machine.NewFolder(length, factors));
+  const int64_t size = sequences.size(), positions = length;
+  sequences.structure_channels = channels;
+  sequences.tracks.assign(static_cast<size_t>(size * positions * channels), 0.0f);
+  std::vector<float> folded(static_cast<size_t>(std::min(kBlock, size) * positions * kFoldTracks));
+  for (int64_t first = 0; first < size; first += kBlock) {
+    const int64_t count = std::min(kBlock, size - first);
+    RB_RETURN_IF_ERROR(
+        folder->Fold(sequences.packed(first), sequences.widths.data() + first, count, folded.data(), nullptr));
+    float* const to = sequences.tracks.data() + first * positions * channels;
+    for (int64_t i = 0; i < count * positions; ++i) {
+      StoreTracks(folded.data() + i * kFoldTracks, channels, to + i * channels);
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace rb
