@@ -270,7 +270,7 @@ absl::StatusOr<Experiment> MakeExperiment(std::string_view name, const Experimen
   if (maker == Makers().end())
     return absl::InvalidArgumentError(absl::StrCat("'", std::string(name), "' is no experiment"));
   RB_RETURN_IF_ERROR(CheckMotif(std::string(name), settings.motif));
-  if (name == "pair") RB_RETURN_IF_ERROR(CheckMotif(std::string(name), settings.second));
+  if (name == "pair" && !settings.second.empty()) RB_RETURN_IF_ERROR(CheckMotif(std::string(name), settings.second));
   Experiment experiment;
   experiment.name = std::string(name);
   ExperimentSettings in_rna = settings;
