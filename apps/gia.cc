@@ -114,11 +114,6 @@ absl::Status CheckFlags(const GiaFlags& flags, const std::vector<LoadedModel>& m
   }
   for (const LoadedModel& model : models) {
     const Shape& shape = model.file.config.shape;
-    if (shape.structure != 0) {
-      return absl::UnimplementedError(
-          absl::StrCat(model.path, ": takes ", shape.structure,
-                       " structure channels; gia in this version expects models of sequence alone"));
-    }
     if (flags.position + flags.k > shape.length) {
       return UsageError(absl::StrCat("--position ", flags.position, " and --k ", flags.k, " reach beyond the model's ",
                                      shape.length, " positions; expected position + k of at most that"));

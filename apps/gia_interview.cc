@@ -12,6 +12,7 @@
 #include "apps/command.h"
 #include "apps/text.h"
 #include "engine/check.h"
+#include "gia/embed.h"
 #include "gia/experiment.h"
 #include "gia/motif_io.h"
 #include "gia/null_drift.h"
@@ -19,6 +20,7 @@
 #include "kernels/packed_bases.h"
 #include "kernels/philox.h"
 #include "model/predictor.h"
+#include "model/structure_tracks.h"
 
 namespace rb::apps {
 namespace {
@@ -190,9 +192,30 @@ class Interviewer {
       if (effect.warning.empty()) continue;
       reporter_.Say("warning", absl::StrCat(answers_.model, ", ", name, ", ", effect.label, ": ", effect.warning));
     }
+    if (name == "hairpin" && nulls_.length <= kMaxFoldLength) {
+      RB_RETURN_IF_ERROR(FoldPatterns(result, settings.key));
+    }
     answers_.experiments.push_back(std::move(result));
     for (const Effect& effect : answers_.experiments.back().effects) {
       if (!effect.control) RB_RETURN_IF_ERROR(Measure(name, effect));
+    }
+    return absl::OkStatus();
+  }
+
+  // Whether the hairpins are there: how likely the sequences with each pattern are paired at each position.
+  absl::Status FoldPatterns(const ExperimentResult& result, uint64_t key) {
+    const auto factors = std::make_unique<FoldFactors>(MakeFoldFactors(Turner1999()));
+    RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, machine_.backend->NewFolder(nulls_.length, *factors));
+    for (const Effect& effect : result.effects) {
+      if (effect.control) continue;
+      RB_ASSIGN_OR_RETURN(const Embedding pattern, ParseEmbedding(effect.pattern, nulls_.length, motif_files_));
+      RB_ASSIGN_OR_RETURN(EmbeddedPair pair, EmbedPair(pattern, StemsOf(pattern), nulls_, key));
+      RB_RETURN_IF_ERROR(AddStructureTracks(2, *folder, pair.with));
+      PairingRow row = {result.name, effect.label, std::vector<double>(static_cast<size_t>(nulls_.length))};
+      for (size_t i = 0; i < pair.with.tracks.size(); i += 2) {
+        row.paired[i / 2 % row.paired.size()] += pair.with.tracks[i] / static_cast<double>(pair.with.size());
+      }
+      answers_.pairing.push_back(std::move(row));
     }
     return absl::OkStatus();
   }

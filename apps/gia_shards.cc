@@ -22,8 +22,9 @@ constexpr char kPrefix[] = "gia-shard-", kSuffix[] = ".safetensors", kKind[] = "
 
 // The texts of a part, by their names in the file.
 constexpr std::pair<const char*, std::string GiaPart::*> kTexts[] = {
-    {"effects", &GiaPart::effects},   {"lines", &GiaPart::lines}, {"ratios", &GiaPart::ratios},
-    {"measured", &GiaPart::measured}, {"kmers", &GiaPart::kmers}, {"summary", &GiaPart::summary},
+    {"effects", &GiaPart::effects},   {"lines", &GiaPart::lines},     {"ratios", &GiaPart::ratios},
+    {"measured", &GiaPart::measured}, {"pairing", &GiaPart::pairing}, {"kmers", &GiaPart::kmers},
+    {"summary", &GiaPart::summary},
 };
 
 absl::Status Fault(const std::string& path, const std::string& what) {

@@ -25,6 +25,7 @@ constexpr char kEffectsHeader[] =
     "model\texperiment\tkind\tlabel\tpattern\tx\tn\tmean\tsd\tci_low\tci_high\tt\tp\tq\twilcoxon_p\tleft_out\n";
 constexpr char kLinesHeader[] = "model\texperiment\tlabel\tn\tintercept\tslope\tslope_se\tr_squared\n";
 constexpr char kRatiosHeader[] = "model\texperiment\tlabel\tformula\tvalue\n";
+constexpr char kPairingHeader[] = "model\texperiment\tlabel\tposition\tpaired\n";
 constexpr char kMeasuredHeader[] =
     "model\texperiment\tlabel\tpattern\twhere\tprobes\tmean\tci_low\tci_high\tmodel_mean\n";
 
@@ -117,6 +118,17 @@ std::string MeasuredRows(const GiaAnswers& a, const GiaTableOptions& options) {
       absl::StrAppend(&rows, "\t", std::isnan(value) ? "" : Shortest(value));
     }
     absl::StrAppend(&rows, "\t", Shortest(row.model), "\n");
+  }
+  return rows;
+}
+
+std::string PairingRows(const GiaAnswers& a, const GiaTableOptions& options) {
+  std::string rows;
+  for (const PairingRow& row : a.pairing) {
+    for (size_t p = 0; p < row.paired.size(); ++p) {
+      absl::StrAppend(&rows, a.model, "\t", row.experiment, "\t", Letters(row.label, options.dna), "\t", p, "\t",
+                      Fixed(row.paired[p], 4), "\n");
+    }
   }
   return rows;
 }
@@ -233,14 +245,15 @@ GiaPart MakeGiaPart(GiaAnswers a, const GiaTableOptions& options) {
   part.lines = LineRows(a);
   part.ratios = RatioRows(a);
   part.measured = MeasuredRows(a, options);
+  part.pairing = PairingRows(a, options);
   part.summary = Summary(a, options);
   return part;
 }
 
 std::vector<std::string> GiaTablePaths(const std::string& folder) {
   std::vector<std::string> paths;
-  for (const char* name :
-       {"effects.tsv", "replicates.tsv", "lines.tsv", "ratios.tsv", "measured.tsv", "local.npz", "run.json"}) {
+  for (const char* name : {"effects.tsv", "replicates.tsv", "lines.tsv", "ratios.tsv", "measured.tsv", "pairing.tsv",
+                           "local.npz", "run.json"}) {
     paths.push_back(JoinPath(folder, name));
   }
   return paths;
@@ -266,6 +279,7 @@ absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaPart
   RB_RETURN_IF_ERROR(WriteTable(JoinPath(folder, "lines.tsv"), kLinesHeader, parts, &GiaPart::lines));
   RB_RETURN_IF_ERROR(WriteTable(JoinPath(folder, "ratios.tsv"), kRatiosHeader, parts, &GiaPart::ratios));
   RB_RETURN_IF_ERROR(WriteTable(JoinPath(folder, "measured.tsv"), kMeasuredHeader, parts, &GiaPart::measured));
+  RB_RETURN_IF_ERROR(WriteTable(JoinPath(folder, "pairing.tsv"), kPairingHeader, parts, &GiaPart::pairing));
   return WriteTable(JoinPath(folder, "effects.tsv"), kEffectsHeader, parts, &GiaPart::effects);
 }
 

@@ -20,6 +20,12 @@ struct MeasuredRow {
   double model = 0;  // the model's global importance
 };
 
+// How likely each position is paired, on average over the sequences that carry a question's pattern.
+struct PairingRow {
+  std::string experiment, label;
+  std::vector<double> paired;  // [L]
+};
+
 // One model's answers.
 struct GiaAnswers {
   std::string model;              // its name, unique among those asked
@@ -29,6 +35,7 @@ struct GiaAnswers {
   int64_t nulls = 0;
   std::vector<ExperimentResult> experiments;
   std::vector<MeasuredRow> measured;  // with --data
+  std::vector<PairingRow> pairing;    // of experiments with hairpins
 };
 
 struct GiaTableOptions {
@@ -51,7 +58,7 @@ struct AnswerRow {
 // One model's answers as they are written: rows of the tables, without their headers; the table of k-mers with its own
 // (empty without a scan); a screen of text. Parts that are put together give the same files wherever they were made.
 struct GiaPart {
-  std::string model, effects, lines, ratios, measured, kmers, summary;
+  std::string model, effects, lines, ratios, measured, pairing, kmers, summary;
   int64_t nulls = 0;
   std::vector<LocalEffects> local;
   std::string trained_on;          // the experiment of the data set: models of one are replicates
@@ -66,7 +73,8 @@ GiaPart MakeGiaPart(GiaAnswers answers, const GiaTableOptions& options);
 std::vector<std::string> GiaTablePaths(const std::string& folder);
 
 // Files of an earlier run that this one does not write are removed. Into `folder`: effects.tsv, replicates.tsv
-// (apps/gia_replicates.h), lines.tsv, ratios.tsv and measured.tsv (where there are any), kmers/MODEL.tsv, local.npz.
+// (apps/gia_replicates.h), lines.tsv, ratios.tsv, measured.tsv and pairing.tsv (where there are any), kmers/MODEL.tsv,
+// local.npz.
 absl::Status WriteGiaTables(const std::string& folder, const std::vector<GiaPart>& parts,
                             const GiaTableOptions& options);
 

@@ -133,11 +133,10 @@ absl::Status WriteMaps(const Flags& flags, const Outputs& outputs, const IsmMaps
 absl::StatusOr<LoadedModel> OpenModel(const Flags& flags) {
   RB_ASSIGN_OR_RETURN(LoadedModel model, LoadModel(flags.model));
   const int structure = model.file.config.shape.structure;
-  if (structure == 0) return model;
-  return absl::UnimplementedError(absl::StrCat(
-      model.path, ": takes ", structure, " structure channels, ",
-      flags.gradient() ? "which the input does not hold" : "and mutants are not folded again in this version",
-      "; expected a model of sequence alone"));
+  if (structure == 0 || !flags.gradient()) return model;  // mutants are folded anew
+  return absl::UnimplementedError(absl::StrCat(model.path, ": takes ", structure,
+                                               " structure channels, whose change with the letters is no gradient; "
+                                               "expected --method mutate, or a model of sequence alone"));
 }
 
 IsmOptions OptionsOf(const Flags& flags, Preset preset, const ModelFile& model, int batch) {

@@ -55,11 +55,6 @@ absl::StatusOr<Scorers> OpenScorers(const Flags& flags, OpenedMachine& machine) 
   scorers.columns = ColumnNames(models);
   for (const LoadedModel& model : models) {
     const Shape& shape = model.file.config.shape;
-    if (shape.structure != 0) {
-      return absl::UnimplementedError(absl::StrCat(model.path, ": takes ", shape.structure,
-                                                   " structure channels; predict "
-                                                   "in this version expects models of sequence alone"));
-    }
     scorers.length = shape.length;
     RB_ASSIGN_OR_RETURN(Predictor predictor, Predictor::Create(model.file, machine.precision, *machine.backend));
     scorers.predictors.push_back(std::move(predictor));

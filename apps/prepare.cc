@@ -63,8 +63,8 @@ absl::Status FoldProbes(const Flags& flags, ThreadPool& pool, Dataset& dataset) 
   }
   const auto factors = std::make_unique<FoldFactors>(MakeFoldFactors(*energies));
   const auto machine = MakeCpuBackend<float>(pool);
-  const absl::Status folded =
-      AddStructureTracks(flags.structure == "pu" ? 2 : kFoldTracks, *factors, *machine, dataset.sequences);
+  RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, machine->NewFolder(dataset.sequences.length, *factors));
+  const absl::Status folded = AddStructureTracks(flags.structure == "pu" ? 2 : kFoldTracks, *folder, dataset.sequences);
   return folded.ok() ? folded : absl::Status(folded.code(), absl::StrCat(flags.data, ": ", folded.message()));
 }
 

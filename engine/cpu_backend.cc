@@ -57,7 +57,7 @@ class CpuFoldedScorer : public Scorer {
   }
   absl::Status ScanKmers(const KmerScanArgs& args) override {
     // Sequences under all k-mers at once: at most 8 MB of predictions. Moments add up by as many, in order.
-    constexpr int64_t kChunk = 32;
+    constexpr int64_t kChunk = kEffectChunk;
     const int64_t kmers = int64_t{1} << (2 * args.k);
     const int words = PackedWords(scorer_.geometry().length);
     std::vector<float> without(static_cast<size_t>(args.n)),
@@ -67,30 +67,13 @@ class CpuFoldedScorer : public Scorer {
       const int64_t count = std::min(kChunk, args.n - first);
       if (first > 0 && args.progress) args.progress(static_cast<double>(first) / static_cast<double>(args.n));
       scorer_.ScoreKmers(args.bases + first * words, count, args.k, args.position, with.data(), parallel_);
-      for (int64_t m = 0; m < kmers; ++m) {
-        const EffectMoments chunk = ChunkMoments(with.data() + m, kmers, without.data() + first, count);
-        args.effects[m] =
-            first == 0 ? chunk
-                       : MergeMoments(args.effects[m], static_cast<double>(first), chunk, static_cast<double>(count));
-      }
+      AddEffects(with.data(), without.data() + first, count, kmers, first, args.effects);
     }
     cpu::RankEffects({args.effects, static_cast<int32_t>(kmers), args.order});
     return absl::OkStatus();
   }
 
  private:
-  // Of with[i * stride] - without[i], i in [0, count).
-  static EffectMoments ChunkMoments(const float* with, int64_t stride, const float* without, int64_t count) {
-    EffectMoments moments;
-    for (int64_t i = 0; i < count; ++i) moments.mean += static_cast<double>(with[i * stride]) - without[i];
-    moments.mean /= static_cast<double>(count);
-    for (int64_t i = 0; i < count; ++i) {
-      const double d = static_cast<double>(with[i * stride]) - without[i] - moments.mean;
-      moments.squares += d * d;
-    }
-    return moments;
-  }
-
   cpu::CpuScorer scorer_;
   Parallel& parallel_;
 };

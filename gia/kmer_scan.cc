@@ -10,10 +10,6 @@ namespace rb {
 namespace {
 
 absl::Status CheckOptions(const ScorerGeometry& g, const KmerScanOptions& o) {
-  if (g.structure != 0) {
-    return absl::InvalidArgumentError(
-        "the k-mer scan needs a model of sequence alone: structure tracks of null sequences are not made yet");
-  }
   if (o.k < 1 || o.k > kMaxKmer) {
     return absl::InvalidArgumentError(absl::StrCat("k is ", o.k, "; expected 1 to ", kMaxKmer));
   }

@@ -31,8 +31,8 @@ struct KmerEffect {
 };
 
 // All 4^k k-mers, strongest first (ties by letters), in the null sequences that have bases where the k-mer goes: those
-// with padding there are left out. InvalidArgument: a pattern that does not fit the length, no sequence that is left,
-// or a model that takes structure tracks, whose nulls need a folding model that this scan does not have.
+// with padding there are left out. InvalidArgument: a pattern that does not fit the length, or no
+// sequence that is left.
 absl::StatusOr<std::vector<KmerEffect>> ScanKmers(const Predictor& predictor, const Sequences& nulls,
                                                   const KmerScanOptions& options);
 

@@ -8,9 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "data/split.h"
 #include "engine/check.h"
+#include "engine/rank_effects.h"
 #include "kernels/metrics.h"
 #include "kernels/packed_bases.h"
 #include "kernels/profile_draws.h"
+#include "model/structure_tracks.h"
 
 namespace rb {
 namespace {
@@ -60,17 +62,69 @@ absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision pr
   predictor.geometry_ = GeometryOf(shape);
   const FoldedWeights weights = folding.offsets.At(folded.data(), shape.residual_layers);
   RB_ASSIGN_OR_RETURN(predictor.scorer_, machine.NewScorer(predictor.geometry_, weights, precision));
+  if (shape.structure > 0) {
+    const auto factors = std::make_unique<FoldFactors>(MakeFoldFactors(Turner1999()));
+    RB_ASSIGN_OR_RETURN(predictor.folder_, machine.NewFolder(shape.length, *factors));
+  }
   return predictor;
+}
+
+absl::StatusOr<std::vector<float>> Predictor::PredictFolded(const Sequences& sequences,
+                                                            std::span<const int32_t> rows) const {
+  constexpr int64_t kBlock = 4096;
+  const int64_t n = rows.empty() ? sequences.size() : std::ssize(rows);
+  std::vector<float> out(static_cast<size_t>(n));
+  for (int64_t first = 0; first < n; first += kBlock) {
+    Sequences block;
+    block.length = sequences.length;
+    for (int64_t i = first; i < std::min(n, first + kBlock); ++i) {
+      const int64_t row = rows.empty() ? i : rows[static_cast<size_t>(i)];
+      block.widths.push_back(sequences.widths[row]);
+      block.bases.insert(block.bases.end(), sequences.packed(row), sequences.packed(row) + PackedWords(block.length));
+    }
+    RB_RETURN_IF_ERROR(AddStructureTracks(geometry_.structure, *folder_, block));
+    RB_RETURN_IF_ERROR(
+        scorer_->Score(block.bases.data(), block.tracks.data(), nullptr, block.size(), out.data() + first));
+  }
+  return out;
+}
+
+// Every sequence with every k-mer is folded: a k-mer changes the structure everywhere.
+absl::Status Predictor::ScanWrittenOut(const KmerScanArgs& args, const Sequences& sequences) const {
+  RB_ASSIGN_OR_RETURN(const std::vector<float> without, Predict(sequences));
+  const int64_t kmers = int64_t{1} << (2 * args.k);
+  const int words = PackedWords(geometry_.length);
+  for (int64_t first = 0; first < args.n; first += kEffectChunk) {
+    const int64_t count = std::min(kEffectChunk, args.n - first);
+    if (args.progress) args.progress(static_cast<double>(first) / static_cast<double>(args.n));
+    std::vector<float> with;
+    for (int64_t i = first; i < first + count; ++i) {
+      Sequences written;
+      written.length = geometry_.length;
+      written.widths.assign(static_cast<size_t>(kmers), sequences.widths[i]);
+      written.bases.reserve(static_cast<size_t>(kmers) * words);
+      for (int64_t m = 0; m < kmers; ++m) {
+        written.bases.insert(written.bases.end(), sequences.packed(i), sequences.packed(i) + words);
+        uint32_t* const last = written.bases.data() + m * words;
+        for (int j = 0; j < args.k; ++j) SetBase(last, geometry_.length, args.position + j, KmerCode(m, args.k, j));
+      }
+      RB_ASSIGN_OR_RETURN(const std::vector<float> scores, Predict(written));
+      with.insert(with.end(), scores.begin(), scores.end());
+    }
+    AddEffects(with.data(), without.data() + first, count, kmers, first, args.effects);
+  }
+  cpu::RankEffects({args.effects, static_cast<int32_t>(kmers), args.order});
+  return absl::OkStatus();
 }
 
 absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k, int position,
                                               const DrawnSequences* drawn,
                                               const std::function<void(double share)>& progress) const {
-  RB_RETURN_IF_ERROR(CheckSequences(sequences, geometry_));
-  if (geometry_.structure != 0 || k < 1 || k > kMaxKmer || position < 0 || position + k > geometry_.length) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "a ", k, "-mer at position ", position, " of ", geometry_.length, " positions and ", geometry_.structure,
-        " structure channels; expected 1 to ", kMaxKmer, " letters within the sequence and a model of sequence alone"));
+  if (!Folds(sequences)) RB_RETURN_IF_ERROR(CheckSequences(sequences, geometry_));
+  if (k < 1 || k > kMaxKmer || position < 0 || position + k > geometry_.length) {
+    return absl::InvalidArgumentError(absl::StrCat("a ", k, "-mer at position ", position, " of ", geometry_.length,
+                                                   " positions; expected 1 to ", kMaxKmer,
+                                                   " letters within the sequence"));
   }
   if (sequences.size() == 0) return absl::InvalidArgumentError("no sequences to scan; expected at least one");
   KmerScan scan;
@@ -84,17 +138,18 @@ absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k,
   RB_CHECK(drawn == nullptr || drawn->thresholds.size() == static_cast<size_t>(geometry_.length) * kProfileThresholds);
   args.k = k, args.position = position;
   args.effects = scan.effects.data(), args.order = scan.order.data();
-  RB_RETURN_IF_ERROR(scorer_->ScanKmers(args));
+  RB_RETURN_IF_ERROR(geometry_.structure > 0 ? ScanWrittenOut(args, sequences) : scorer_->ScanKmers(args));
   return scan;
 }
 
 absl::StatusOr<std::vector<float>> Predictor::Predict(const Sequences& sequences, std::span<const int32_t> rows) const {
-  RB_RETURN_IF_ERROR(CheckSequences(sequences, geometry_));
+  if (!Folds(sequences)) RB_RETURN_IF_ERROR(CheckSequences(sequences, geometry_));
   const int64_t size = sequences.size();
   for (const int32_t row : rows) {
     if (row >= 0 && row < size) continue;
     return absl::InvalidArgumentError(absl::StrCat("row ", row, " is outside the ", size, " sequences"));
   }
+  if (Folds(sequences)) return PredictFolded(sequences, rows);
   const int64_t n = rows.empty() ? size : static_cast<int64_t>(rows.size());
   std::vector<float> out(static_cast<size_t>(n));
   if (n == 0) return out;

@@ -31,18 +31,28 @@ class Predictor {
  public:
   static absl::StatusOr<Predictor> Create(const ModelFile& model, Precision precision, Machine& machine);
   // Predictions of sequences rows[0..n) (all when rows is empty), in the transformed scale (probabilities when
-  // classification). The data set's length and structure channels must equal the model's.
+  // classification). The sequences' length must equal the model's, and their structure channels too, unless they have
+  // none: then sequences are folded first, a block at a time (Turner 1999).
   absl::StatusOr<std::vector<float>> Predict(const Sequences& sequences, std::span<const int32_t> rows = {}) const;
   // Local effects of every k-mer written at `position` over every sequence. drawn: what the sequences were drawn from,
-  // if that is so. Models of sequence alone; InvalidArgument when the k-mer does not fit or there is no sequence.
+  // if that is so. Models with structure take each sequence with each k-mer, folded. InvalidArgument when the k-mer
+  // does not fit or there is no sequence.
   absl::StatusOr<KmerScan> ScanKmers(const Sequences& sequences, int k, int position,
                                      const DrawnSequences* drawn = nullptr,
                                      const std::function<void(double share)>& progress = {}) const;
   const ScorerGeometry& geometry() const { return geometry_; }
 
  private:
+  // Whether structure is to be made for them.
+  bool Folds(const Sequences& sequences) const {
+    return geometry_.structure > 0 && sequences.structure_channels == 0 && sequences.length == geometry_.length;
+  }
+  absl::StatusOr<std::vector<float>> PredictFolded(const Sequences& sequences, std::span<const int32_t> rows) const;
+  absl::Status ScanWrittenOut(const KmerScanArgs& args, const Sequences& sequences) const;
+
   ScorerGeometry geometry_;
   std::unique_ptr<Scorer> scorer_;
+  std::unique_ptr<Folder> folder_;  // of a model with structure
 };
 
 // Metrics of one experiment on the given rows (missing targets dropped). For `published` the targets of each split are

@@ -1,7 +1,6 @@
 #include "model/structure_tracks.h"
 
 #include <algorithm>
-#include <memory>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -25,7 +24,7 @@ void StoreTracks(const float* folded, int channels, float* to) {
 
 }  // namespace
 
-absl::Status AddStructureTracks(int channels, const FoldFactors& factors, Machine& machine, Sequences& sequences) {
+absl::Status AddStructureTracks(int channels, Folder& folder, Sequences& sequences) {
   if (channels != 2 && channels != kFoldTracks) {
     return absl::InvalidArgumentError(absl::StrCat(channels, " structure tracks; expected 2 or ", kFoldTracks));
   }
@@ -34,16 +33,14 @@ absl::Status AddStructureTracks(int channels, const FoldFactors& factors, Machin
     return absl::InvalidArgumentError(absl::StrCat("sequence ", longest - sequences.widths.begin() + 1, " has ",
                                                    *longest, " bases; expected at most ", kMaxFoldLength, " to fold"));
   }
-  const int length = sequences.length;
-  RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, machine.NewFolder(length, factors));
-  const int64_t size = sequences.size(), positions = length;
+  const int64_t size = sequences.size(), positions = sequences.length;
   sequences.structure_channels = channels;
   sequences.tracks.assign(static_cast<size_t>(size * positions * channels), 0.0f);
   std::vector<float> folded(static_cast<size_t>(std::min(kBlock, size) * positions * kFoldTracks));
   for (int64_t first = 0; first < size; first += kBlock) {
     const int64_t count = std::min(kBlock, size - first);
     RB_RETURN_IF_ERROR(
-        folder->Fold(sequences.packed(first), sequences.widths.data() + first, count, folded.data(), nullptr));
+        folder.Fold(sequences.packed(first), sequences.widths.data() + first, count, folded.data(), nullptr));
     float* const to = sequences.tracks.data() + first * positions * channels;
     for (int64_t i = 0; i < count * positions; ++i) {
       StoreTracks(folded.data() + i * kFoldTracks, channels, to + i * channels);

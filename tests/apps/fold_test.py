@@ -72,8 +72,32 @@ def networks_with_structure():
         check(math.isfinite(float(table(f"{structure}/e/metrics.tsv")[0]["pearson"])), f"{structure} is evaluated")
         out, _ = succeeds("model", "info", f"{structure}/m/SIM00001/model.safetensors")
         check(f"41 positions, {4 + channels} channels" in out, f"{structure}: {out}")
-    pathlib.Path("one.fa").write_text(">a\nACGU\n")
-    refuses(1, ["phime", "structure"], "predict", "--models", "phime/m", "--input", "one.fa")
+    # Sequences without tracks are folded on the way: each by itself, mutants and null sequences too.
+    letters = random.Random(5)
+    seqs = ["".join(letters.choice("ACGU") for _ in range(41)) for _ in range(4)]
+    pathlib.Path("in.fa").write_text("".join(f">s{i}\n{s}\n" for i, s in enumerate(seqs)))
+    pathlib.Path("two.fa").write_text(f">s2\n{seqs[2]}\n")
+    succeeds("predict", "--models", "phime/m", "--input", "in.fa", "--out", "all.tsv", "--progress", "none")
+    succeeds("predict", "--models", "phime/m", "--input", "two.fa", "--out", "two.tsv", "--progress", "none")
+    equal(table("two.tsv")[0], table("all.tsv")[2], "a prediction is its sequence's")
+    mutant = seqs[2][:9] + ("A" if seqs[2][9] != "A" else "C") + seqs[2][10:]
+    pathlib.Path("mutant.fa").write_text(f">m\n{mutant}\n")
+    succeeds("predict", "--models", "phime/m", "--input", "mutant.fa", "--out", "mutant.tsv", "--progress", "none")
+    succeeds("ism", "--model", "phime/m/SIM00001", "--input", "two.fa", "--out", "ism.npz", "--tsv", "ism.tsv", "--progress", "none")
+    effect = [float(r["effect"]) for r in table("ism.tsv") if r["position"] == "9" and r["letter"] == mutant[9]][0]
+    difference = float(table("mutant.tsv")[0]["SIM00001"]) - float(table("two.tsv")[0]["SIM00001"])
+    check(abs(effect - difference) < 1e-5, f"a mutant is folded anew: {effect}, {difference}")
+    pathlib.Path("with.fa").write_text("".join(f">s{i}\n{s[:17] + 'GCAUG' + s[22:]}\n" for i, s in enumerate(seqs)))
+    succeeds("predict", "--models", "phime/m", "--input", "with.fa", "--out", "with.tsv", "--progress", "none")
+    gia = ("--models", "phime/m", "--null", "in.fa", "--progress", "none")
+    succeeds("gia", "custom", *gia, "--embed", "GCAUG@17", "--out", "g")
+    succeeds("gia", "kmer", *gia, "--k", 5, "--top", 1024, "--out", "k")
+    mean = sum(float(a["SIM00001"]) - float(b["SIM00001"]) for a, b in zip(table("with.tsv"), table("all.tsv"))) / 4
+    scanned = [float(r["mean"]) for r in table("k/effects.tsv") if r["label"] == "GCAUG"]
+    for found in (float(table("g/effects.tsv")[0]["mean"]), *scanned):
+        check(abs(found - mean) < 1e-5, f"patterns are folded with their sequences: {found}, {mean}")
+    equal(len(scanned), 1, "GCAUG is scanned")
+    refuses(1, ["--method mutate"], "ism", "--model", "phime/m/SIM00001", "--input", "two.fa", "--method", "gradient", "--out", "x.npz")
     refuses(1, ["exists already"], "train", "--data", "pu/data.h5", "--out", "pu/m", *small)
 
 

@@ -35,6 +35,12 @@ def all_experiments():
     equal([r["label"] for r in rows("g/effects.tsv", "kmer")], [r["kmer"] for r in kmers[:20]], "the strongest")
     equal([r["label"] for r in table("g/ratios.tsv")], ["right", "left", "difference"], "ratios")
     equal([r["experiment"] for r in table("g/lines.tsv")], ["sites"], "lines")
+    pairing = [r for r in table("g/pairing.tsv") if r["label"] == "loop"]
+    equal(len(pairing), 41, "a row a position")
+    paired = [float(r["paired"]) for r in pairing]
+    check(min(paired[8:15]) > 0.9 and max(paired[18:22]) < 0.2, f"the hairpin is there: {paired}")
+    flat = [float(r["paired"]) for r in table("g/pairing.tsv") if r["label"] == "centre"]
+    check(max(flat) < 0.9, f"and nowhere else: {flat}")
     for word in ("SIM00001", "kmer", "sites", "R2", "10 controls"):
         check(word in out, f"the summary tells about {word}")
     equal(load_json("g/run.json")["command"].split()[1:3], ["gia", "all"], "run.json")

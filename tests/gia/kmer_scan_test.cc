@@ -199,11 +199,6 @@ TEST(KmerScan, Refusals) {
   expect_refused(*predictor, {9, 3}, "k is 9");
   expect_refused(*predictor, {6, 15}, "does not fit 20 positions");
   expect_refused(*predictor, {6, -1}, "does not fit");
-  ModelFile structured = SmallModel(20);
-  structured.config.shape.structure = 5;
-  const ParameterTable table(structured.config.shape);
-  structured.parameters.assign(static_cast<size_t>(table.storage()), 0.0f);
-  expect_refused(*Predictor::Create(structured, Precision::kFp32, *backend), {3, 3}, "structure");
   ExpectEqual(std::isnan(ScanKmers(*predictor, Nulls(model, 1), {1, 3})->at(0).se), true);
 }
 

@@ -37,9 +37,10 @@ TEST(StructureTracks, OfEveryBaseAndOfNoPadding) {
   const auto factors = std::make_unique<FoldFactors>(MakeFoldFactors(Turner1999()));
   ThreadPool pool(2);
   const auto machine = MakeCpuBackend<float>(pool);
+  const auto folder = machine->NewFolder(kLength, *factors).value();
   Sequences two = TestSequences(), five = two;
-  ASSERT_TRUE(AddStructureTracks(2, *factors, *machine, two).ok());
-  ASSERT_TRUE(AddStructureTracks(5, *factors, *machine, five).ok());
+  ASSERT_TRUE(AddStructureTracks(2, *folder, two).ok());
+  ASSERT_TRUE(AddStructureTracks(5, *folder, five).ok());
   ExpectEqual(two.tracks.size(), size_t{4 * kLength * 2});
   ExpectEqual(five.structure_channels, 5);
   for (int n = 0; n < 4; ++n) {
@@ -64,16 +65,17 @@ TEST(StructureTracks, Refusals) {
   const auto factors = std::make_unique<FoldFactors>(MakeFoldFactors(Turner1999()));
   ThreadPool pool(1);
   const auto machine = MakeCpuBackend<float>(pool);
+  const auto folder = machine->NewFolder(kLength, *factors).value();
   Sequences sequences = TestSequences();
-  ExpectEqual(AddStructureTracks(3, *factors, *machine, sequences).code(), absl::StatusCode::kInvalidArgument);
+  ExpectEqual(AddStructureTracks(3, *folder, sequences).code(), absl::StatusCode::kInvalidArgument);
   Sequences none;
   none.length = kLength;
-  ExpectEqual(AddStructureTracks(5, *factors, *machine, none).ok(), true);
+  ExpectEqual(AddStructureTracks(5, *folder, none).ok(), true);
   Sequences wide;
   wide.length = 256;
   wide.bases.resize(PackedWords(256));
   wide.widths.push_back(201);
-  const absl::Status refused = AddStructureTracks(2, *factors, *machine, wide);
+  const absl::Status refused = AddStructureTracks(2, *machine->NewFolder(256, *factors).value(), wide);
   EXPECT_THAT(std::string(refused.message()), HasSubstr("201 bases"));
 }
 
