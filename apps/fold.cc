@@ -1,6 +1,5 @@
 // residualbind fold: RNA structure profiles of sequences, by the partition function over all structures.
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
 #include <memory>
 #include <span>
@@ -13,12 +12,12 @@
 #include "apps/outputs.h"
 #include "apps/reporter.h"
 #include "apps/text.h"
+#include "data/alphabet.h"
 #include "data/fold_energies_reader.h"
 #include "data/readers.h"
 #include "data/writers.h"
 #include "engine/check.h"
 #include "gia/npz_writer.h"
-#include "kernels/packed_bases.h"
 
 namespace rb::apps {
 namespace {
@@ -32,50 +31,34 @@ struct Flags {
 
 // Sequences as they are folded: each centred in the longest one's positions.
 struct Input {
-  std::vector<NamedSequence> sequences;
-  int length = 0;
-  std::vector<uint32_t> bases;
-  std::vector<uint16_t> widths;
+  std::vector<NamedSequence> named;
+  Sequences packed;
+
+  int first(size_t i) const { return LeftPadding(packed.length, packed.widths[i]); }
 };
 
 absl::StatusOr<Input> ReadInput(const std::string& path) {
   Input input;
-  RB_ASSIGN_OR_RETURN(input.sequences, ReadSequences(path));
-  for (const NamedSequence& one : input.sequences) {
+  input.packed.length = 0;
+  RB_ASSIGN_OR_RETURN(input.named, ReadSequences(path));
+  for (const NamedSequence& one : input.named) {
     if (one.bases.size() > kMaxFoldLength) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": sequence ", one.id, " has ", one.bases.size(),
                                                      " bases; expected at most ", kMaxFoldLength));
     }
-    input.length = std::max(input.length, static_cast<int>(one.bases.size()));
-    input.widths.push_back(static_cast<uint16_t>(one.bases.size()));
+    input.packed.length = std::max(input.packed.length, static_cast<int>(one.bases.size()));
   }
-  input.bases.resize(input.sequences.size() * PackedWords(input.length));
-  for (size_t i = 0; i < input.sequences.size(); ++i) {
-    PackCentred(input.sequences[i].bases, input.length, &input.bases[i * PackedWords(input.length)]);
-  }
+  for (const NamedSequence& one : input.named) input.packed.AppendCentred(one.bases);
   return input;
 }
-
-absl::StatusOr<std::unique_ptr<FoldFactors>> Factors(const std::string& energy) {
-  auto energies = std::make_unique<FoldEnergies>();
-  if (energy.empty()) {
-    *energies = Turner1999();
-  } else {
-    RB_ASSIGN_OR_RETURN(energies, ReadFoldEnergies(energy));
-  }
-  return std::make_unique<FoldFactors>(MakeFoldFactors(*energies));
-}
-
-int First(const Input& input, size_t i) { return (input.length - input.widths[i]) / 2; }
 
 // A row a base: its place from 1, its letter, the five probabilities.
 std::string Rows(const Input& input, size_t i, const float* tracks, bool dna) {
   std::string text;
-  const NamedSequence& one = input.sequences[i];
-  for (size_t p = 0; p < one.bases.size(); ++p) {
-    const char letter = dna && one.bases[p] == 'U' ? 'T' : one.bases[p];
-    absl::StrAppend(&text, one.id, "\t", p + 1, "\t", std::string(1, letter));
-    const float* const of = tracks + (First(input, i) + p) * kFoldTracks;
+  const std::string letters = InAlphabet(input.named[i].bases, dna);
+  for (size_t p = 0; p < letters.size(); ++p) {
+    absl::StrAppend(&text, input.named[i].id, "\t", p + 1, "\t", letters.substr(p, 1));
+    const float* const of = tracks + (input.first(i) + p) * kFoldTracks;
     for (int c = 0; c < kFoldTracks; ++c) absl::StrAppend(&text, "\t", Shortest(of[c]));
     text += '\n';
   }
@@ -84,21 +67,21 @@ std::string Rows(const Input& input, size_t i, const float* tracks, bool dna) {
 
 absl::Status WriteArchive(const Input& input, const std::vector<float>& tracks,
                           const std::vector<double>& log_partition, const std::string& path) {
-  const auto n = std::ssize(input.sequences);
+  const auto n = std::ssize(input.named);
   std::vector<std::string> names, sequences;
   std::vector<int64_t> starts;
   std::vector<float> energies;
   for (int64_t i = 0; i < n; ++i) {
-    names.push_back(input.sequences[i].id);
-    sequences.push_back(input.sequences[i].bases);
-    starts.push_back(First(input, static_cast<size_t>(i)));
+    names.push_back(input.named[i].id);
+    sequences.push_back(input.named[i].bases);
+    starts.push_back(input.first(static_cast<size_t>(i)));
     energies.push_back(static_cast<float>(-kFoldKt / 1000 * log_partition[i]));
   }
   const std::vector<NamedArray> arrays = {
       {"names", {n}, std::span<const std::string>(names)},
       {"sequences", {n}, std::span<const std::string>(sequences)},
       {"starts", {n}, std::span<const int64_t>(starts)},
-      {"profiles", {n, input.length, kFoldTracks}, std::span<const float>(tracks)},
+      {"profiles", {n, input.packed.length, kFoldTracks}, std::span<const float>(tracks)},
       {"ensemble_energy", {n}, std::span<const float>(energies)},
   };
   return WriteNpz(path, arrays);
@@ -109,35 +92,33 @@ absl::Status Run(const Flags& flags) {
   if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out}, flags.common.overwrite));
   RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(flags.out)));
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
-  RB_ASSIGN_OR_RETURN(const std::unique_ptr<FoldFactors> factors, Factors(flags.energy));
+  RB_ASSIGN_OR_RETURN(const std::unique_ptr<FoldFactors> factors, ReadFoldFactors(flags.energy));
   Reporter reporter(flags.common.progress);
   RB_ASSIGN_OR_RETURN(const Input input, ReadInput(flags.input));
-  const auto n = std::ssize(input.sequences);
-  RB_RETURN_IF_ERROR(CheckMemory(static_cast<double>(n) * input.length * kFoldTracks * sizeof(float), "the profiles",
-                                 "the input in parts"));
-  RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, machine.backend->NewFolder(input.length, *factors));
-  std::vector<float> tracks(static_cast<size_t>(n * input.length * kFoldTracks));
+  const auto n = std::ssize(input.named);
+  const int64_t values = int64_t{input.packed.length} * kFoldTracks;
+  RB_RETURN_IF_ERROR(
+      CheckMemory(static_cast<double>(n * values) * sizeof(float), "the profiles", "the input in parts"));
+  RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, machine.backend->NewFolder(input.packed.length, *factors));
+  std::vector<float> tracks(static_cast<size_t>(n * values));
   std::vector<double> log_partition(static_cast<size_t>(n));
   for (int64_t first = 0; first < n; first += kBlock) {
-    RB_RETURN_IF_ERROR(folder->Fold(&input.bases[first * PackedWords(input.length)], &input.widths[first],
-                                    std::min(kBlock, n - first), &tracks[first * input.length * kFoldTracks],
-                                    &log_partition[first]));
+    RB_RETURN_IF_ERROR(folder->Fold(input.packed.packed(first), &input.packed.widths[first],
+                                    std::min(kBlock, n - first), &tracks[first * values], &log_partition[first]));
     reporter.Progress(absl::StrCat("folded ", Grouped(first), " of ", Grouped(n), " sequences"),
                       {{"done", first}, {"sequences", n}});
   }
-  if (!flags.out.empty()) RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
-  if (archive) {
-    RB_RETURN_IF_ERROR(WriteArchive(input, tracks, log_partition, flags.out));
+  // Piece 0 of the table is its header.
+  const auto piece = [&](int64_t i) -> std::string {
+    if (i == 0) return "name\tposition\tbase\tpaired\thairpin\tinternal\tmulti\texternal\n";
+    return Rows(input, static_cast<size_t>(i - 1), &tracks[(i - 1) * values], flags.common.dna());
+  };
+  if (flags.out.empty()) {
+    for (int64_t i = 0; i <= n; ++i) std::fputs(piece(i).c_str(), stdout);
   } else {
-    std::string text = "name\tposition\tbase\tpaired\thairpin\tinternal\tmulti\texternal\n";
-    for (size_t i = 0; i < input.sequences.size(); ++i) {
-      text += Rows(input, i, &tracks[i * input.length * kFoldTracks], flags.common.dna());
-    }
-    if (flags.out.empty()) {
-      std::fputs(text.c_str(), stdout);
-    } else {
-      RB_RETURN_IF_ERROR(WriteFile(flags.out, text));
-    }
+    RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
+    RB_RETURN_IF_ERROR(archive ? WriteArchive(input, tracks, log_partition, flags.out)
+                               : WritePieces(flags.out, n + 1, piece));
   }
   reporter.Open();
   if (!flags.out.empty()) reporter.Say("done", absl::StrCat("wrote ", flags.out, ": ", Grouped(n), " sequences"));

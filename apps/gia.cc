@@ -3,11 +3,9 @@
 #include <map>
 #include <memory>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
 #include "apps/command.h"
 #include "apps/common_flags.h"
 #include "apps/gia_interview.h"
@@ -25,7 +23,8 @@
 #include "gia/kmer_scan.h"
 #include "gia/npz_writer.h"
 #include "gia/null_model.h"
-#include "kernels/packed_bases.h"
+#include "gia/pattern.h"
+#include "kernels/scorer.h"
 
 namespace rb::apps {
 namespace {
@@ -35,21 +34,13 @@ absl::StatusOr<Sequences> ReadNulls(const std::string& path, int length) {
   RB_ASSIGN_OR_RETURN(const std::vector<NamedSequence> named, ReadSequences(path));
   Sequences sequences;
   sequences.length = length;
-  std::vector<uint8_t> codes(static_cast<size_t>(length));
   for (const NamedSequence& one : named) {
     const int width = static_cast<int>(one.bases.size());
     if (width < 1 || width > length) {
       return absl::InvalidArgumentError(absl::StrCat(path, ": sequence ", one.id, " has ", one.bases.size(),
                                                      " bases; expected 1 to ", length, ", the model's positions"));
     }
-    std::fill(codes.begin(), codes.end(), kUnknownBase);
-    for (int i = 0; i < width; ++i) {
-      const size_t code = std::string_view("ACGU").find(one.bases[i]);
-      if (code != std::string_view::npos) codes[LeftPadding(length, width) + i] = static_cast<uint8_t>(code);
-    }
-    sequences.bases.resize(sequences.bases.size() + PackedWords(length));
-    PackBases(codes.data(), length, sequences.bases.data() + sequences.bases.size() - PackedWords(length));
-    sequences.widths.push_back(static_cast<uint16_t>(width));
+    sequences.AppendCentred(one.bases);
   }
   return sequences;
 }
@@ -158,12 +149,9 @@ std::vector<std::string> OtherInputs(const GiaFlags& flags) {
   if (!flags.data.empty()) files.push_back(flags.data);
   if (!FindNullKind(flags.null).has_value()) files.push_back(flags.null);
   for (const std::string& embedding : flags.embed) {
-    for (const absl::string_view element : absl::StrSplit(embedding, '+')) {
-      const std::string text(absl::StripAsciiWhitespace(element));
-      const size_t colon = text.substr(0, text.rfind('@')).rfind(':');
-      if (colon == std::string::npos || text.starts_with("stem@")) continue;
-      const std::string file = text.substr(0, colon);
-      if (std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
+    for (const ElementText& element : SplitEmbedding(embedding)) {
+      const std::string& file = element.file;
+      if (!file.empty() && std::find(files.begin(), files.end(), file) == files.end()) files.push_back(file);
     }
   }
   return files;

@@ -143,8 +143,7 @@ class Interviewer {
     const size_t step = std::max<size_t>(1, inputs_.split.train.size() / kDriftSequences);
     for (size_t i = 0; i < inputs_.split.train.size() && real.widths.size() < kDriftSequences; i += step) {
       const int32_t row = inputs_.split.train[i];
-      real.widths.push_back(all.widths[row]);
-      real.bases.insert(real.bases.end(), all.packed(row), all.packed(row) + PackedWords(all.length));
+      real.Append(all.packed(row), all.widths[row]);
     }
     RB_ASSIGN_OR_RETURN(const std::vector<float> null_scores, predictor_->Predict(nulls_));
     RB_ASSIGN_OR_RETURN(const std::vector<float> real_scores, predictor_->Predict(real));
@@ -204,8 +203,8 @@ class Interviewer {
 
   // Whether the hairpins are there: how likely the sequences with each pattern are paired at each position.
   absl::Status FoldPatterns(const ExperimentResult& result, uint64_t key) {
-    const auto factors = std::make_unique<FoldFactors>(MakeFoldFactors(Turner1999()));
-    RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, machine_.backend->NewFolder(nulls_.length, *factors));
+    RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder,
+                        machine_.backend->NewFolder(nulls_.length, Turner1999Factors()));
     for (const Effect& effect : result.effects) {
       if (effect.control) continue;
       RB_ASSIGN_OR_RETURN(const Embedding pattern, ParseEmbedding(effect.pattern, nulls_.length, motif_files_));

@@ -1,6 +1,7 @@
 #include "apps/gia_replicates.h"
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -8,8 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/text.h"
+#include "data/alphabet.h"
+#include "gia/kmer_scan.h"
 #include "gia/statistics.h"
-#include "kernels/packed_bases.h"
 
 namespace rb::apps {
 namespace {
@@ -37,6 +39,7 @@ void AppendKmers(const Replicates& models, const GiaTableOptions& options, std::
   for (const GiaPart* model : models) {
     if (model->kmer_means.size() != kmers) return;
   }
+  const int k = std::bit_width(kmers) / 2;
   std::vector<double> mean(kmers);
   for (size_t m = 0; m < kmers; ++m) {
     for (const GiaPart* model : models) mean[m] += model->kmer_means[m] / static_cast<double>(models.size());
@@ -48,8 +51,7 @@ void AppendKmers(const Replicates& models, const GiaTableOptions& options, std::
   for (const int64_t m : order) {
     std::vector<double> means;
     for (const GiaPart* model : models) means.push_back(model->kmer_means[m]);
-    std::string kmer = KmerAt(m, static_cast<int64_t>(kmers));
-    if (options.dna) std::replace(kmer.begin(), kmer.end(), 'U', 'T');
+    const std::string kmer = InAlphabet(KmerLetters(m, k), options.dna);
     const AnswerRow question = {"kmer", "effect", kmer, absl::StrCat(kmer, "@", models[0]->position), 0, 0};
     AppendRow(models[0]->trained_on, question, means, std::numeric_limits<double>::quiet_NaN(), text);
   }
@@ -77,20 +79,6 @@ void AppendQuestions(const Replicates& models, std::string* text) {
 }
 
 }  // namespace
-
-int64_t KmerNumber(std::string_view kmer) {
-  int64_t number = 0;
-  for (const char letter : kmer) number = 4 * number + static_cast<int64_t>(std::string_view("ACGU").find(letter));
-  return number;
-}
-
-std::string KmerAt(int64_t number, int64_t kmers) {
-  int k = 0;
-  while (int64_t{1} << (2 * k) < kmers) ++k;
-  std::string kmer;
-  for (int i = 0; i < k; ++i) kmer += "ACGU"[KmerCode(number, k, i)];
-  return kmer;
-}
 
 std::string ReplicatesTable(const std::vector<GiaPart>& parts, const GiaTableOptions& options) {
   std::vector<std::string> order;

@@ -2,18 +2,12 @@
 #ifndef RB_APPS_GIA_REPLICATES_H_
 #define RB_APPS_GIA_REPLICATES_H_
 
-#include <cstdint>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "apps/gia_tables.h"
 
 namespace rb::apps {
-
-// Place of a k-mer (RNA letters) in alphabetical order, and the k-mer at a place.
-int64_t KmerNumber(std::string_view kmer);
-std::string KmerAt(int64_t number, int64_t kmers);
 
 // replicates.tsv: for every experiment with two models or more, each question that all of them answered with the same
 // pattern (controls are each model's own), and the `top` k-mers of the strongest mean: number of models, mean, sd, 95 %

@@ -13,6 +13,7 @@
 #include "apps/gia_replicates.h"
 #include "apps/outputs.h"
 #include "apps/text.h"
+#include "data/alphabet.h"
 #include "data/writers.h"
 #include "engine/check.h"
 #include "gia/distributions.h"
@@ -34,7 +35,7 @@ std::string Letters(const std::string& text, bool dna) {
   if (!dna) return text;
   std::vector<std::string> elements = absl::StrSplit(text, '+');
   for (std::string& element : elements) {
-    if (element.find(':') == std::string::npos) std::replace(element.begin(), element.end(), 'U', 'T');
+    if (element.find(':') == std::string::npos) element = InAlphabet(std::move(element), true);
   }
   return absl::StrJoin(elements, "+");
 }

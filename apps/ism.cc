@@ -102,19 +102,9 @@ std::string LongForm(const IsmMaps& maps, size_t n) {
 }
 
 absl::Status WriteLongForm(const IsmMaps& maps, const std::string& path) {
-  return WriteAtomically(path, [&](const std::string& temporary) -> absl::Status {
-    std::FILE* file = std::fopen(temporary.c_str(), "wb");
-    if (file == nullptr)
-      return absl::UnavailableError(absl::StrCat(path, ": cannot be written; expected a writable folder"));
-    std::string text = "name\tposition\twild\tletter\t";
-    text += maps.options.method == IsmMethod::kMutate ? "effect\n" : "gradient\n";
-    bool good = true;
-    for (size_t n = 0; n <= maps.names.size() && good; ++n) {
-      good = std::fwrite(text.data(), 1, text.size(), file) == text.size();
-      if (n < maps.names.size()) text = LongForm(maps, n);
-    }
-    if (std::fclose(file) == 0 && good) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat(path, ": cannot be written; expected room on the disk"));
+  const char* const value = maps.options.method == IsmMethod::kMutate ? "effect\n" : "gradient\n";
+  return WritePieces(path, std::ssize(maps.names) + 1, [&](int64_t i) {
+    return i == 0 ? absl::StrCat("name\tposition\twild\tletter\t", value) : LongForm(maps, static_cast<size_t>(i - 1));
   });
 }
 

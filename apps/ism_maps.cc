@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "data/alphabet.h"
 #include "data/dataset.h"
 #include "data/line_reader.h"
 #include "engine/check.h"
@@ -31,12 +32,7 @@ absl::Status CheckInput(std::span<const NamedSequence> input, int length) {
 Sequences Pack(std::span<const NamedSequence> input, int length) {
   Sequences packed;
   packed.length = length;
-  const size_t words = static_cast<size_t>(PackedWords(length));
-  for (const NamedSequence& sequence : input) {
-    packed.bases.resize(packed.bases.size() + words);
-    PackCentred(sequence.bases, length, packed.bases.data() + packed.bases.size() - words);
-    packed.widths.push_back(static_cast<uint16_t>(sequence.bases.size()));
-  }
+  for (const NamedSequence& sequence : input) packed.AppendCentred(sequence.bases);
   return packed;
 }
 
@@ -85,7 +81,7 @@ void Reserve(std::span<const NamedSequence> input, IsmMaps& maps) {
   for (const NamedSequence& sequence : input) {
     maps.names.push_back(sequence.id);
     maps.sequences.push_back(sequence.bases);
-    if (maps.options.dna) std::replace(maps.sequences.back().begin(), maps.sequences.back().end(), 'U', 'T');
+    maps.sequences.back() = InAlphabet(std::move(maps.sequences.back()), maps.options.dna);
     maps.starts.push_back(LeftPadding(maps.options.length, static_cast<int>(sequence.bases.size())));
   }
   if (maps.options.order < 2) return;

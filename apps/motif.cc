@@ -12,6 +12,7 @@
 #include "apps/motif_files.h"
 #include "apps/outputs.h"
 #include "apps/text.h"
+#include "data/alphabet.h"
 #include "engine/check.h"
 
 namespace rb::apps {
@@ -41,17 +42,12 @@ std::vector<WeightedSequence> Participants(std::vector<WeightedSequence> kmers, 
   return kmers;
 }
 
-std::string InLetters(std::string text, bool dna) {
-  if (dna) std::replace(text.begin(), text.end(), 'U', 'T');
-  return text;
-}
-
 void PrintSummary(const AlignmentMotif& motif, const std::vector<WeightedSequence>& kmers, bool dna) {
   double bits = 0;
   for (const auto& column : motif.pwm.columns) bits += InformationContent(column);
   std::printf("motif\tconsensus\tbits\tcolumns\tkmers\ttop_kmer\n%s\t%s\t%s\t%zu\t%zu\t%s\n", motif.pwm.name.c_str(),
-              InLetters(Consensus(motif.pwm), dna).c_str(), Fixed(bits, 3).c_str(), motif.pwm.columns.size(),
-              kmers.size(), InLetters(kmers[0].letters, dna).c_str());
+              InAlphabet(Consensus(motif.pwm), dna).c_str(), Fixed(bits, 3).c_str(), motif.pwm.columns.size(),
+              kmers.size(), InAlphabet(kmers[0].letters, dna).c_str());
 }
 
 absl::Status Align(const AlignFlags& flags) {

@@ -139,11 +139,7 @@ struct Block {
     const std::string& bases = input[piece.sequence].bases;
     const int length = sequences.length;
     for (int64_t w = piece.first; w < piece.first + piece.count; ++w) {
-      const size_t at = sequences.bases.size();
-      sequences.bases.resize(at + static_cast<size_t>(PackedWords(length)));
-      const std::string window = bases.substr(static_cast<size_t>(w), static_cast<size_t>(length));
-      PackCentred(window, length, sequences.bases.data() + at);
-      sequences.widths.push_back(static_cast<uint16_t>(window.size()));
+      sequences.AppendCentred(bases.substr(static_cast<size_t>(w), static_cast<size_t>(length)));
     }
     pieces.push_back(piece);
   }

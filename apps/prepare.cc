@@ -57,11 +57,7 @@ absl::Status TransformAll(const Split& split, const std::vector<ExperimentSummar
 }
 
 absl::Status FoldProbes(const Flags& flags, ThreadPool& pool, Dataset& dataset) {
-  auto energies = std::make_unique<FoldEnergies>(Turner1999());
-  if (!flags.energy.empty()) {
-    RB_ASSIGN_OR_RETURN(energies, ReadFoldEnergies(flags.energy));
-  }
-  const auto factors = std::make_unique<FoldFactors>(MakeFoldFactors(*energies));
+  RB_ASSIGN_OR_RETURN(const std::unique_ptr<FoldFactors> factors, ReadFoldFactors(flags.energy));
   const auto machine = MakeCpuBackend<float>(pool);
   RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, machine->NewFolder(dataset.sequences.length, *factors));
   const absl::Status folded = AddStructureTracks(flags.structure == "pu" ? 2 : kFoldTracks, *folder, dataset.sequences);

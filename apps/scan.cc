@@ -6,6 +6,7 @@
 #include "apps/common_flags.h"
 #include "apps/outputs.h"
 #include "apps/text.h"
+#include "data/alphabet.h"
 #include "data/writers.h"
 #include "engine/check.h"
 #include "gia/kmer_scan.h"
@@ -44,10 +45,9 @@ absl::Status Run(const Flags& flags) {
                       ScanKmers(predictor, nulls.sequences, {flags.k, flags.position, &*nulls.drawn}));
   std::string text = "kmer\teffect\tse\n";
   for (size_t i = 0; i < effects.size() && (flags.top == 0 || i < static_cast<size_t>(flags.top)); ++i) {
-    std::string kmer = effects[i].kmer;
-    for (char& letter : kmer) letter = flags.common.dna() && letter == 'U' ? 'T' : letter;
-    absl::StrAppend(&text, kmer, "\t", Shortest(static_cast<float>(effects[i].effect)), "\t",
-                    Shortest(static_cast<float>(effects[i].se)), "\n");
+    absl::StrAppend(&text, InAlphabet(effects[i].kmer, flags.common.dna()), "\t",
+                    Shortest(static_cast<float>(effects[i].effect)), "\t", Shortest(static_cast<float>(effects[i].se)),
+                    "\n");
   }
   if (!flags.out.empty()) {
     RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));

@@ -8,6 +8,7 @@
 #include "apps/reporter.h"
 #include "apps/run_record.h"
 #include "apps/text.h"
+#include "data/alphabet.h"
 #include "data/simulator.h"
 #include "data/writers.h"
 #include "engine/check.h"
@@ -25,10 +26,8 @@ std::string TruthText(const std::vector<PlantedTruth>& truth, bool dna) {
   std::vector<std::vector<std::string>> table = {
       {"experiment", "planted", "site effect", "3' GC effect", "best spacing"}};
   for (const PlantedTruth& t : truth) {
-    std::string kmer = t.kmer;
-    for (char& letter : kmer) letter = dna && letter == 'U' ? 'T' : letter;
-    table.push_back(
-        {t.experiment, kmer, Fixed(t.site_effect, 2), Fixed(t.gc_effect, 3), std::to_string(t.best_spacing)});
+    table.push_back({t.experiment, InAlphabet(t.kmer, dna), Fixed(t.site_effect, 2), Fixed(t.gc_effect, 3),
+                     std::to_string(t.best_spacing)});
   }
   return AlignedTable(table);
 }

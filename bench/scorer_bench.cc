@@ -104,7 +104,7 @@ std::vector<uint32_t> WriteOut(const Bed& bed, const ScanCase& c, int position) 
   for (int64_t i = 0; i < c.sequences(); ++i) {
     const uint32_t* const background = bed.words.data() + (i >> (2 * c.k)) * words;
     written.insert(written.end(), background, background + words);
-    for (int j = 0; j < c.k; ++j) SetBase(&written[i * words], length, position + j, KmerCode(i, c.k, j));
+    WriteKmer(&written[i * words], length, i, c.k, position);
   }
   return written;
 }

@@ -67,12 +67,9 @@ absl::Status ScoringBed::MakeScan(Workbench& bench) {
   RB_ASSIGN_OR_RETURN(scan_.draws.keys, UploadNew(machine, *arena_, keys, "keys of draws"));
   scan_.draws.thresholds = {even, 0};
   std::vector<uint32_t> written(static_cast<size_t>(patterns) * words, 0);
-  constexpr int kLetters = 6;
+  const int letters = std::min(6, g.length);
   for (int p = 0; p < patterns; ++p) {
-    for (int i = 0; i < std::min(kLetters, g.length); ++i) {
-      const int position = (g.length - std::min(kLetters, g.length)) / 2 + i;
-      SetBase(written.data() + static_cast<size_t>(p) * words, g.length, position, KmerCode(p, kLetters, i));
-    }
+    WriteKmer(written.data() + static_cast<size_t>(p) * words, g.length, p, letters, (g.length - letters) / 2);
   }
   RB_ASSIGN_OR_RETURN(scan_.scan.patterns, UploadNew(machine, *arena_, written, "patterns"));
   scan_.scan.count = patterns;

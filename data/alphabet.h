@@ -2,8 +2,10 @@
 #ifndef RB_DATA_ALPHABET_H_
 #define RB_DATA_ALPHABET_H_
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
+#include <string>
 
 #include "kernels/packed_bases.h"
 
@@ -26,6 +28,12 @@ inline constexpr std::array<uint8_t, 256> kBaseCodes = MakeBaseCodes();
 
 // 0..3, kUnknownBase for N, kBadBase for anything else.
 constexpr uint8_t BaseCode(char letter) { return internal::kBaseCodes[static_cast<unsigned char>(letter)]; }
+
+// RNA letters as a reader wants to see them.
+inline std::string InAlphabet(std::string letters, bool dna) {
+  if (dna) std::replace(letters.begin(), letters.end(), 'U', 'T');
+  return letters;
+}
 
 // The letters that messages offer.
 constexpr const char* AlphabetName(bool dna) { return dna ? "A, C, G, T or N" : "A, C, G, U or N"; }

@@ -3,12 +3,27 @@
 
 #include <algorithm>
 
+#include "data/readers.h"
 #include "kernels/packed_bases.h"
 
 namespace rb {
 
 const uint32_t* Sequences::packed(int64_t i) const {
   return bases.data() + static_cast<size_t>(i) * static_cast<size_t>(PackedWords(length));
+}
+
+uint32_t* Sequences::Append(const uint32_t* packed, uint16_t width) {
+  const size_t at = bases.size(), words = static_cast<size_t>(PackedWords(length));
+  bases.insert(bases.end(), packed, packed + words);
+  widths.push_back(width);
+  return bases.data() + at;
+}
+
+void Sequences::AppendCentred(const std::string& letters) {
+  const size_t at = bases.size();
+  bases.resize(at + static_cast<size_t>(PackedWords(length)));
+  PackCentred(letters, length, bases.data() + at);
+  widths.push_back(static_cast<uint16_t>(letters.size()));
 }
 
 std::span<const float> Dataset::target(int64_t experiment) const {

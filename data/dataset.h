@@ -29,6 +29,10 @@ struct Sequences {
 
   int64_t size() const { return static_cast<int64_t>(widths.size()); }
   const uint32_t* packed(int64_t i) const;
+  // Appends a copy of packed bases of this length, without tracks or name. Returns the copy, there until the next one.
+  uint32_t* Append(const uint32_t* packed, uint16_t width);
+  // Appends letters (A C G U N, 1 to L of them), centred.
+  void AppendCentred(const std::string& letters);
 };
 
 struct Dataset {

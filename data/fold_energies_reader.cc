@@ -180,4 +180,11 @@ absl::StatusOr<std::unique_ptr<FoldEnergies>> ReadFoldEnergies(const std::string
   return energies;
 }
 
+absl::StatusOr<std::unique_ptr<FoldFactors>> ReadFoldFactors(const std::string& path) {
+  if (path.empty()) return std::make_unique<FoldFactors>(Turner1999Factors());
+  const auto energies = ReadFoldEnergies(path);
+  if (!energies.ok()) return energies.status();
+  return std::make_unique<FoldFactors>(MakeFoldFactors(**energies));
+}
+
 }  // namespace rb

@@ -19,6 +19,8 @@ namespace rb {
 // Plain, .gz or .xz. NotFound without the file; InvalidArgument "FILE:LINE:COLUMN: found X; expected Y" for anything
 // else than each table once.
 absl::StatusOr<std::unique_ptr<FoldEnergies>> ReadFoldEnergies(const std::string& path);
+// The factors of its energies; of Turner 1999 for an empty path.
+absl::StatusOr<std::unique_ptr<FoldFactors>> ReadFoldFactors(const std::string& path);
 
 }  // namespace rb
 

@@ -74,10 +74,7 @@ absl::Status AppendProbe(std::string_view file, const Line& line, std::string_vi
     return TextError(file, line.number, ColumnOf(line, field), Concat("a sequence of ", field.size(), " letters"),
                      Concat("1 to ", options.length));
   }
-  const size_t words = static_cast<size_t>(PackedWords(options.length));
-  sequences->bases.resize(sequences->bases.size() + words);
-  PackCentred(std::string(field), options.length, sequences->bases.data() + sequences->bases.size() - words);
-  sequences->widths.push_back(static_cast<uint16_t>(field.size()));
+  sequences->AppendCentred(std::string(field));
   return absl::OkStatus();
 }
 

@@ -188,6 +188,22 @@ absl::Status WriteFile(const std::string& path, std::string_view content) {
   return status;
 }
 
+absl::Status WritePieces(const std::string& path, int64_t pieces, const std::function<std::string(int64_t)>& piece) {
+  auto file = AtomicFile::Create(path);
+  if (!file.ok()) return file.status();
+  absl::Status status;
+  std::string text;
+  for (int64_t i = 0; i < pieces && status.ok(); ++i) {
+    text += piece(i);
+    if (text.size() < kFlushBytes) continue;
+    status = file->Append(text);
+    text.clear();
+  }
+  if (status.ok()) status = file->Append(text);
+  if (status.ok()) status = file->Finish();
+  return status.ok() ? file->Commit() : status;
+}
+
 absl::Status WriteAtomically(const std::string& path, const std::function<absl::Status(const std::string&)>& write) {
   int fd = -1;
   const auto temporary = CreateTemporary(path, &fd);

@@ -16,6 +16,9 @@ namespace rb {
 // (ResourceExhausted when the disk is full).
 absl::Status WriteFile(const std::string& path, std::string_view content);
 
+// The same of many pieces, one after the other as piece(i) makes them, i in [0, pieces): memory is that of one.
+absl::Status WritePieces(const std::string& path, int64_t pieces, const std::function<std::string(int64_t)>& piece);
+
 // For writers that need a file name (HDF5): calls `write(temporary)`; renames on success, deletes on failure.
 absl::Status WriteAtomically(const std::string& path, const std::function<absl::Status(const std::string&)>& write);
 

@@ -1,7 +1,6 @@
 // The CPU as a Backend: memory from the heap, operators from kernels/*_cpu.cc on a thread pool.
 #include <sys/mman.h>
 
-#include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <string>
@@ -11,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "engine/backend.h"
 #include "engine/check.h"
-#include "engine/rank_effects.h"
+#include "engine/host_kmer_scan.h"
 #include "kernels/packed_bases.h"
 
 namespace rb {
@@ -56,21 +55,13 @@ class CpuFoldedScorer : public Scorer {
     return absl::OkStatus();
   }
   absl::Status ScanKmers(const KmerScanArgs& args) override {
-    // Sequences under all k-mers at once: at most 8 MB of predictions. Moments add up by as many, in order.
-    constexpr int64_t kChunk = kEffectChunk;
-    const int64_t kmers = int64_t{1} << (2 * args.k);
     const int words = PackedWords(scorer_.geometry().length);
-    std::vector<float> without(static_cast<size_t>(args.n)),
-        with(static_cast<size_t>(std::min(kChunk, args.n) * kmers));
+    std::vector<float> without(static_cast<size_t>(args.n));
     scorer_.Score(args.bases, nullptr, nullptr, args.n, without.data(), parallel_);
-    for (int64_t first = 0; first < args.n; first += kChunk) {
-      const int64_t count = std::min(kChunk, args.n - first);
-      if (first > 0 && args.progress) args.progress(static_cast<double>(first) / static_cast<double>(args.n));
-      scorer_.ScoreKmers(args.bases + first * words, count, args.k, args.position, with.data(), parallel_);
-      AddEffects(with.data(), without.data() + first, count, kmers, first, args.effects);
-    }
-    cpu::RankEffects({args.effects, static_cast<int32_t>(kmers), args.order});
-    return absl::OkStatus();
+    return ScanOnHost(args, without, [&](int64_t first, int64_t count, float* with) {
+      scorer_.ScoreKmers(args.bases + first * words, count, args.k, args.position, with, parallel_);
+      return absl::OkStatus();
+    });
   }
 
  private:

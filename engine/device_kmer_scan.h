@@ -92,7 +92,7 @@ class DeviceKmerScan {
     written_.assign(static_cast<size_t>(count) * words(), 0);
     for (int32_t m = 0; m < count; ++m) {
       uint32_t* const pattern = written_.data() + static_cast<size_t>(m) * words();
-      for (int i = 0; i < args_.k; ++i) SetBase(pattern, length, args_.position + i, KmerCode(first + m, args_.k, i));
+      WriteKmer(pattern, length, first + m, args_.k, args_.position);
     }
     RB_RETURN_IF_ERROR(machine_.Upload(patterns_, written_.data(), written_.size() * sizeof(uint32_t)));
     ScoreSequencesArgs<float> args = Sequences();

@@ -114,7 +114,6 @@ absl::StatusOr<EmbeddedPair> EmbedPair(const Embedding& pattern, const Embedding
   }
   EmbeddedPair result;
   result.with.length = result.without.length = nulls.length;
-  const size_t words = static_cast<size_t>(PackedWords(nulls.length));
   for (int64_t i = 0; i < nulls.size(); ++i) {
     const uint16_t width = nulls.widths[static_cast<size_t>(i)];
     if (policy == PaddingPolicy::kLeaveOut && !(Fits(pattern, width) && Fits(baseline, width))) {
@@ -123,9 +122,7 @@ absl::StatusOr<EmbeddedPair> EmbedPair(const Embedding& pattern, const Embedding
     }
     result.rows.push_back(i);
     const auto add = [&](const Embedding& embedding, Sequences* to) {
-      to->widths.push_back(width);
-      to->bases.insert(to->bases.end(), nulls.packed(i), nulls.packed(i) + words);
-      EmbedInto(embedding, key, static_cast<uint64_t>(i), to->bases.data() + to->bases.size() - words);
+      EmbedInto(embedding, key, static_cast<uint64_t>(i), to->Append(nulls.packed(i), width));
     };
     add(pattern, &result.with);
     add(baseline, &result.without);

@@ -5,9 +5,7 @@
 #include <set>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "engine/check.h"
 #include "gia/controls.h"
 #include "gia/iupac.h"
@@ -166,29 +164,28 @@ absl::Status Pair(const ExperimentSettings& s, const Places&, Experiment& e) {
 
 // An embedding for each combination of the bases that its elements' letters stand for; stems and PWMs stay.
 absl::StatusOr<std::vector<std::string>> EnumerateEmbedding(const std::string& text) {
-  std::vector<std::string> all = {""};
-  bool first = true;
-  for (const absl::string_view piece : absl::StrSplit(text, '+')) {
-    const std::string element(absl::StripAsciiWhitespace(piece));
-    const size_t at = element.find('@');
-    std::vector<std::string> letters = {element.substr(0, at)};
-    if (at != std::string::npos && element.find(':') == std::string::npos) {
-      const auto some = Enumerate(letters[0], kMostEnumerated);
-      if (!some.ok() || std::ssize(*some) * std::ssize(all) > kMostEnumerated) {
-        return absl::InvalidArgumentError(some.ok() ? absl::StrCat(text, " stands for more than ", kMostEnumerated,
-                                                                   " sequences; expected at most that")
-                                                    : absl::StrCat(text, ": ", some.status().message()));
-      }
-      letters = *some;
+  std::vector<std::string> all;
+  for (const ElementText& element : SplitEmbedding(text)) {
+    std::vector<std::string> ways = {element.text};
+    if (element.text.find('@') != std::string::npos && !element.text.starts_with("stem@") && element.file.empty()) {
+      const auto letters = Enumerate(element.letters, kMostEnumerated);
+      if (!letters.ok()) return absl::InvalidArgumentError(absl::StrCat(text, ": ", letters.status().message()));
+      ways = *letters;
+      for (std::string& way : ways) way += element.text.substr(element.letters.size());
+    }
+    if (all.empty()) {
+      all = std::move(ways);
+      continue;
+    }
+    if (std::ssize(all) * std::ssize(ways) > kMostEnumerated) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(text, " stands for more than ", kMostEnumerated, " sequences; expected at most that"));
     }
     std::vector<std::string> longer;
     for (const std::string& start : all) {
-      for (const std::string& one : letters) {
-        longer.push_back(absl::StrCat(start, first ? "" : "+", one, at == std::string::npos ? "" : element.substr(at)));
-      }
+      for (const std::string& way : ways) longer.push_back(absl::StrCat(start, "+", way));
     }
     all = std::move(longer);
-    first = false;
   }
   return all;
 }

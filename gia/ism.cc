@@ -60,14 +60,10 @@ class Mutants {
  private:
   // Appends sequence `row` to the pending ones; its words there.
   uint32_t* Copy(int64_t row) {
-    const int words = PackedWords(sequences_.length);
-    const uint32_t* own = sequences_.packed(row);
-    pending_.bases.insert(pending_.bases.end(), own, own + words);
-    pending_.widths.push_back(sequences_.widths[row]);
     const int64_t values = int64_t{sequences_.length} * sequences_.structure_channels;
     const auto tracks = sequences_.tracks.begin() + row * values;
     pending_.tracks.insert(pending_.tracks.end(), tracks, tracks + values);
-    return pending_.bases.data() + pending_.bases.size() - words;
+    return pending_.Append(sequences_.packed(row), sequences_.widths[row]);
   }
 
   absl::StatusOr<std::vector<float>> Score() {

@@ -3,42 +3,41 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "data/alphabet.h"
 #include "engine/check.h"
 #include "kernels/packed_bases.h"
 
 namespace rb {
 namespace {
 
-absl::Status CheckOptions(const ScorerGeometry& g, const KmerScanOptions& o) {
-  if (o.k < 1 || o.k > kMaxKmer) {
-    return absl::InvalidArgumentError(absl::StrCat("k is ", o.k, "; expected 1 to ", kMaxKmer));
-  }
-  if (o.position < 0 || o.position > g.length - o.k) {
-    return absl::InvalidArgumentError(absl::StrCat("a ", o.k, "-mer at position ", o.position, " does not fit ",
-                                                   g.length, " positions; expected 0 to ", g.length - o.k));
-  }
-  return absl::OkStatus();
-}
-
 // The sequences without padding at positions [begin, end).
 Sequences WithBasesAt(const Sequences& nulls, int begin, int end) {
   Sequences kept;
   kept.length = nulls.length;
-  const int words = PackedWords(nulls.length);
   for (int64_t i = 0; i < nulls.size(); ++i) {
     const int width = nulls.widths[i], left = LeftPadding(nulls.length, width);
-    if (begin < left || end > left + width) continue;
-    kept.widths.push_back(nulls.widths[i]);
-    kept.bases.insert(kept.bases.end(), nulls.packed(i), nulls.packed(i) + words);
+    if (begin >= left && end <= left + width) kept.Append(nulls.packed(i), nulls.widths[i]);
   }
   return kept;
 }
 
 }  // namespace
 
+int64_t KmerNumber(std::string_view kmer) {
+  int64_t number = 0;
+  for (const char letter : kmer) number = 4 * number + BaseCode(letter);
+  return number;
+}
+
+std::string KmerLetters(int64_t number, int k) {
+  std::string kmer;
+  for (int i = 0; i < k; ++i) kmer += kBaseLetters[KmerCode(number, k, i)];
+  return kmer;
+}
+
 absl::StatusOr<std::vector<KmerEffect>> ScanKmers(const Predictor& predictor, const Sequences& all_nulls,
                                                   const KmerScanOptions& options) {
-  RB_RETURN_IF_ERROR(CheckOptions(predictor.geometry(), options));
+  RB_RETURN_IF_ERROR(CheckKmer(options.k, options.position, predictor.geometry().length));
   const Sequences nulls = WithBasesAt(all_nulls, options.position, options.position + options.k);
   const int64_t n = nulls.size(), kmers = int64_t{1} << (2 * options.k);
   if (n == 0) {
@@ -53,7 +52,7 @@ absl::StatusOr<std::vector<KmerEffect>> ScanKmers(const Predictor& predictor, co
   for (int64_t rank = 0; rank < kmers; ++rank) {
     const int32_t m = found.order[rank];
     KmerEffect& effect = effects[rank];
-    for (int i = 0; i < options.k; ++i) effect.kmer += "ACGU"[KmerCode(m, options.k, i)];
+    effect.kmer = KmerLetters(m, options.k);
     effect.effect = found.effects[m].mean;
     effect.n = n;
     const double count = static_cast<double>(n);

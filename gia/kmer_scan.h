@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -29,6 +30,10 @@ struct KmerEffect {
   double se = 0;      // its standard error: sd (n - 1) / sqrt(n); NaN with a single null sequence
   int64_t n = 0;      // null sequences
 };
+
+// Place of a k-mer (RNA letters) in alphabetical order, and the k-mer at a place.
+int64_t KmerNumber(std::string_view kmer);
+std::string KmerLetters(int64_t number, int k);
 
 // All 4^k k-mers, strongest first (ties by letters), in the null sequences that have bases where the k-mer goes: those
 // with padding there are left out. InvalidArgument: a pattern that does not fit the length, or no

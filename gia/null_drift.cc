@@ -121,8 +121,7 @@ absl::StatusOr<NullDrift> CompareWithReal(const Sequences& nulls, std::span<cons
 }
 
 std::string FormatDrift(const NullDrift& drift, bool dna) {
-  std::string kmer = drift.largest_kmer;
-  if (dna) std::replace(kmer.begin(), kmer.end(), 'U', 'T');
+  const std::string kmer = InAlphabet(drift.largest_kmer, dna);
   return absl::StrFormat(
       "null against real sequences: %s; scores %.3f +- %.3f (n %d) against %.3f +- %.3f (n %d), "
       "Kolmogorov-Smirnov distance %.3f (at most %.3f)\n"

@@ -116,8 +116,7 @@ class Draws {
   void Append(int32_t row, int64_t number, Sequences* result) const {
     const int length = sources_.length;
     const uint32_t* words = from_->packed(row);
-    result->widths.push_back(from_->widths[static_cast<size_t>(row)]);
-    result->bases.insert(result->bases.end(), words, words + PackedWords(length));
+    result->Append(words, from_->widths[static_cast<size_t>(row)]);
     if (!IsShuffle(options_.kind)) return;
     std::vector<uint8_t> codes(static_cast<size_t>(length));
     UnpackBases(words, length, codes.data());
@@ -174,7 +173,6 @@ absl::StatusOr<NullSet> DrawFiltered(const NullOptions& options, const Draws& dr
       patience < 1e15 ? std::min(draws.available(), static_cast<int64_t>(patience)) : draws.available();
   NullSet set;
   set.sequences.length = length;
-  const size_t words = static_cast<size_t>(PackedWords(length));
   for (int64_t first = 0; first < limit && set.sequences.size() < options.n; first += kNullPool) {
     RB_ASSIGN_OR_RETURN(const Sequences block, draws.Get(first, std::min(kNullPool, limit - first)));
     RB_ASSIGN_OR_RETURN(const std::vector<float> scores, Scores(score, block, first));
@@ -183,8 +181,7 @@ absl::StatusOr<NullSet> DrawFiltered(const NullOptions& options, const Draws& dr
       ++set.scored;
       if (!(scores[static_cast<size_t>(i)] >= set.low && scores[static_cast<size_t>(i)] <= set.high)) continue;
       set.draws.push_back(first + i);
-      set.sequences.widths.push_back(block.widths[static_cast<size_t>(i)]);
-      set.sequences.bases.insert(set.sequences.bases.end(), block.packed(i), block.packed(i) + words);
+      set.sequences.Append(block.packed(i), block.widths[static_cast<size_t>(i)]);
     }
   }
   if (set.sequences.size() < options.n) {

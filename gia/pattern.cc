@@ -5,9 +5,11 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
+#include "absl/strings/str_split.h"
 #include "data/alphabet.h"
 #include "data/text.h"
 #include "engine/check.h"
@@ -254,6 +256,19 @@ absl::StatusOr<Embedding> ParseEmbedding(std::string_view text, int length, cons
   }
   Finish(&embedding);
   return embedding;
+}
+
+std::vector<ElementText> SplitEmbedding(std::string_view text) {
+  std::vector<ElementText> elements;
+  const std::string all(text);
+  for (const absl::string_view piece : absl::StrSplit(all, '+')) {
+    ElementText& element = elements.emplace_back(ElementText{std::string(absl::StripAsciiWhitespace(piece)), "", ""});
+    if (element.text.starts_with(kStem)) continue;
+    const std::string what = element.text.substr(0, element.text.rfind('@'));
+    const size_t colon = what.rfind(':');
+    (colon == std::string::npos ? element.letters : element.file) = what.substr(0, colon);
+  }
+  return elements;
 }
 
 Embedding StemsOf(const Embedding& embedding) {

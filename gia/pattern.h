@@ -57,6 +57,13 @@ struct Embedding {
   std::string warning;       // one line that names positions written twice, or empty
 };
 
+// The elements of an embedding's text, blanks around them removed, nothing checked: the letters of one that is letters,
+// the file of one that is a motif's, neither for a stem.
+struct ElementText {
+  std::string text, letters, file;
+};
+std::vector<ElementText> SplitEmbedding(std::string_view text);
+
 // InvalidArgument, one line with the column in `text`: nothing to embed, a letter that is none, no position, an element
 // off the end, sides of a stem that differ in length, a loop below kMinLoop, stems that share positions, a PWM without
 // columns or with one that is no distribution.

@@ -5,9 +5,9 @@
 // workspace. What the recursions mean is told in fold_cpu.cc; here q's interior loops are summed by each pair's own
 // lane, multiloop sums column by column with a barrier of the warp between, and the recurrences along a row by a scan.
 //
-// 41 bases: 60,000 multiply-adds of interior loops inside and as many outside, of pairs that can exist a third; two
-// operands of each from shared memory. A warp is busy in about half of its lanes. So latency of shared memory limits,
-// with 4 warps a multiprocessor to hide it; bytes from memory are 20 in and 820 out a sequence.
+// 41 bases: 71,340 multiply-adds of loops inside and as many outside, were all pairs possible; an operand of each from
+// shared memory, one from the cached factors. So latency limits, with 4 warps a multiprocessor to hide it; bytes from
+// memory are 22 in and 828 out a sequence.
 #include "kernels/fold.h"
 
 #include <algorithm>
@@ -18,10 +18,9 @@
 namespace rb {
 namespace {
 
-constexpr int kTriangles = kFoldTriangles, kRows = 14;
+constexpr int kRows = 14;
 
-// Bytes of a warp's triangles, and of its rows and bases, which are in shared memory always.
-RB_HOST_DEVICE constexpr int64_t TriangleBytes(int n) { return FoldTriangleBytes(n); }
+// Bytes of a warp's rows and bases, which are in shared memory always.
 RB_HOST_DEVICE constexpr int RowBytes(int n) { return 8 * kRows * (n + 2) + (n + 2 + 7) / 8 * 8; }
 
 __device__ double SumOfWarp(double v) {
@@ -67,7 +66,7 @@ class WarpFolder {
   }
 
   __device__ void Clear(const uint32_t* packed, int first) {
-    for (int i = lane_; i < kTriangles * n_ * (n_ + 1) / 2; i += kWarp) triangles_[i] = 0;
+    for (int i = lane_; i < kFoldTriangles * n_ * (n_ + 1) / 2; i += kWarp) triangles_[i] = 0;
     for (int i = lane_; i < kRows * (length_ + 2); i += kWarp) add_[i] = 0;
     for (int p = lane_; p < n_ + 2; p += kWarp) {
       bases_[p] =
@@ -291,8 +290,8 @@ __global__ void FoldSequences(const FoldArgs<float> args, unsigned char* triangl
   DependencyWait();
   RB_DYNAMIC_SHARED(unsigned char, shared);
   const int length = args.length;
-  double* const mine = reinterpret_cast<double*>(triangles == nullptr ? shared + RowBytes(length)
-                                                                      : triangles + blockIdx.x * TriangleBytes(length));
+  double* const mine = reinterpret_cast<double*>(
+      triangles == nullptr ? shared + RowBytes(length) : triangles + blockIdx.x * FoldTriangleBytes(length));
   WarpFolder folder(*args.factors, length, mine, shared);
   for (int64_t n = blockIdx.x; n < args.count; n += gridDim.x) {
     const int width = args.widths != nullptr ? args.widths[n] : length;
@@ -308,7 +307,7 @@ namespace RB_MACHINE {
 
 DeviceError Fold(const FoldArgs<float>& args, const DeviceRun& run) {
   if (args.count == 0) return {};
-  const int64_t triangle_bytes = TriangleBytes(args.length);
+  const int64_t triangle_bytes = FoldTriangleBytes(args.length);
   const bool in_shared = RowBytes(args.length) + triangle_bytes <= SharedMemoryLimit();
   int64_t blocks = std::min<int64_t>(args.count, kFoldBlocks);
   if (!in_shared) blocks = std::min<int64_t>(blocks, static_cast<int64_t>(args.workspace_bytes) / triangle_bytes);

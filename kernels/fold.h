@@ -43,15 +43,20 @@ struct FoldArgs {
   int length = 0;                    // L
   T* tracks = nullptr;               // [N][L][kFoldTracks], overwritten; 0 outside the sequence
   double* log_partition = nullptr;   // [N] ln Z, overwritten; may be null
-  // Of a device, for sequences whose triangles do not fit shared memory (76 bases and more on most):
-  // FoldWorkspaceBytes.
+  // Of a device, where the triangles do not fit shared memory (89 positions and more of 227 KB): FoldWorkspaceBytes.
   void* workspace = nullptr;
   size_t workspace_bytes = 0;
 };
 
+// What a device keeps of a sequence: triangles of n (n + 1) / 2 values, (i, j) with i <= j.
+inline constexpr int kFoldTriangles = 7;
+RB_HOST_DEVICE constexpr int64_t FoldTriangleBytes(int n) { return int64_t{8} * kFoldTriangles * n * (n + 1) / 2; }
+
 inline constexpr int kFoldBlocks = 2112;  // 16 for each of an H200's multiprocessors
 // With which up to `blocks` warps work at a time; results do not depend on it.
-size_t FoldWorkspaceBytes(int length, int blocks);
+constexpr size_t FoldWorkspaceBytes(int length, int blocks) {
+  return static_cast<size_t>(FoldTriangleBytes(length)) * static_cast<size_t>(blocks);
+}
 
 namespace cpu {
 // The same bits for any number of threads and any sequences beside it.

@@ -1,9 +1,6 @@
 // Boltzmann factors of a parameter set (kernels/fold_energies.h).
 #include "kernels/fold_energies.h"
 
-#include "kernels/fold.h"
-#include "kernels/fold_loops.h"
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -99,6 +96,9 @@ FoldFactors MakeFoldFactors(const FoldEnergies& energies) {
   return factors;
 }
 
-size_t FoldWorkspaceBytes(int length, int blocks) { return static_cast<size_t>(FoldTriangleBytes(length)) * blocks; }
+const FoldFactors& Turner1999Factors() {
+  static const FoldFactors& factors = *new FoldFactors(MakeFoldFactors(Turner1999()));
+  return factors;
+}
 
 }  // namespace rb

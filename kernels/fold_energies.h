@@ -109,6 +109,8 @@ FoldEnergies Turner1999();
 double SmoothedDangle(double energy);
 
 FoldFactors MakeFoldFactors(const FoldEnergies& energies);
+// Of Turner1999(), made once.
+const FoldFactors& Turner1999Factors();
 
 }  // namespace rb
 

@@ -4,6 +4,8 @@
 // U where four. Interior loops with an unknown base have one energy, the largest of their kind, and are not listed. Of
 // the 2x2 loops those with t <= t2 are listed: [t][t2][a][b][c][d] = [t2][t][c][d][a][b], the same loop from its other
 // side.
+//
+// Longer than other files because it is one table, and nearly all of it numbers: parts would be no easier to check.
 #include <algorithm>
 
 #include "kernels/fold_energies.h"

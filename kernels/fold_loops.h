@@ -9,10 +9,6 @@ namespace rb {
 
 inline constexpr int kPairDistance = kMinHairpin + 1;  // smallest j - i
 
-// What a device keeps of a sequence: triangles of n (n + 1) / 2 values, (i, j) with i <= j.
-inline constexpr int kFoldTriangles = 7;
-RB_HOST_DEVICE constexpr int64_t FoldTriangleBytes(int n) { return int64_t{8} * kFoldTriangles * n * (n + 1) / 2; }
-
 // A sequence's base indices, kBeyondEnd before and behind, and the factors of its loops.
 struct FoldLoops {
   const FoldFactors& f;

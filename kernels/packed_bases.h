@@ -47,6 +47,11 @@ RB_HOST_DEVICE constexpr uint32_t KmerCode(int64_t kmer, int k, int i) {
   return static_cast<uint32_t>(kmer >> (2 * (k - 1 - i))) & 3u;
 }
 
+// Writes k-mer number `kmer` at `position`.
+inline void WriteKmer(uint32_t* words, int length, int64_t kmer, int k, int position) {
+  for (int i = 0; i < k; ++i) SetBase(words, length, position + i, KmerCode(kmer, k, i));
+}
+
 inline void UnpackBases(const uint32_t* words, int length, uint8_t* codes) {
   for (int p = 0; p < length; ++p) codes[p] = BaseAt(words, length, p);
 }

@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "data/split.h"
 #include "engine/check.h"
-#include "engine/rank_effects.h"
+#include "engine/host_kmer_scan.h"
 #include "kernels/metrics.h"
 #include "kernels/packed_bases.h"
 #include "kernels/profile_draws.h"
@@ -63,8 +63,7 @@ absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision pr
   const FoldedWeights weights = folding.offsets.At(folded.data(), shape.residual_layers);
   RB_ASSIGN_OR_RETURN(predictor.scorer_, machine.NewScorer(predictor.geometry_, weights, precision));
   if (shape.structure > 0) {
-    const auto factors = std::make_unique<FoldFactors>(MakeFoldFactors(Turner1999()));
-    RB_ASSIGN_OR_RETURN(predictor.folder_, machine.NewFolder(shape.length, *factors));
+    RB_ASSIGN_OR_RETURN(predictor.folder_, machine.NewFolder(shape.length, Turner1999Factors()));
   }
   return predictor;
 }
@@ -79,8 +78,7 @@ absl::StatusOr<std::vector<float>> Predictor::PredictFolded(const Sequences& seq
     block.length = sequences.length;
     for (int64_t i = first; i < std::min(n, first + kBlock); ++i) {
       const int64_t row = rows.empty() ? i : rows[static_cast<size_t>(i)];
-      block.widths.push_back(sequences.widths[row]);
-      block.bases.insert(block.bases.end(), sequences.packed(row), sequences.packed(row) + PackedWords(block.length));
+      block.Append(sequences.packed(row), sequences.widths[row]);
     }
     RB_RETURN_IF_ERROR(AddStructureTracks(geometry_.structure, *folder_, block));
     RB_RETURN_IF_ERROR(
@@ -90,30 +88,32 @@ absl::StatusOr<std::vector<float>> Predictor::PredictFolded(const Sequences& seq
 }
 
 // Every sequence with every k-mer is folded: a k-mer changes the structure everywhere.
-absl::Status Predictor::ScanWrittenOut(const KmerScanArgs& args, const Sequences& sequences) const {
+absl::Status Predictor::ScanFolded(const KmerScanArgs& args, const Sequences& sequences) const {
   RB_ASSIGN_OR_RETURN(const std::vector<float> without, Predict(sequences));
   const int64_t kmers = int64_t{1} << (2 * args.k);
-  const int words = PackedWords(geometry_.length);
-  for (int64_t first = 0; first < args.n; first += kEffectChunk) {
-    const int64_t count = std::min(kEffectChunk, args.n - first);
-    if (args.progress) args.progress(static_cast<double>(first) / static_cast<double>(args.n));
-    std::vector<float> with;
-    for (int64_t i = first; i < first + count; ++i) {
+  return ScanOnHost(args, without, [&](int64_t first, int64_t count, float* with) -> absl::Status {
+    for (int64_t i = first; i < first + count; ++i, with += kmers) {
       Sequences written;
       written.length = geometry_.length;
-      written.widths.assign(static_cast<size_t>(kmers), sequences.widths[i]);
-      written.bases.reserve(static_cast<size_t>(kmers) * words);
       for (int64_t m = 0; m < kmers; ++m) {
-        written.bases.insert(written.bases.end(), sequences.packed(i), sequences.packed(i) + words);
-        uint32_t* const last = written.bases.data() + m * words;
-        for (int j = 0; j < args.k; ++j) SetBase(last, geometry_.length, args.position + j, KmerCode(m, args.k, j));
+        uint32_t* const words = written.Append(sequences.packed(i), sequences.widths[i]);
+        WriteKmer(words, geometry_.length, m, args.k, args.position);
       }
       RB_ASSIGN_OR_RETURN(const std::vector<float> scores, Predict(written));
-      with.insert(with.end(), scores.begin(), scores.end());
+      std::copy(scores.begin(), scores.end(), with);
     }
-    AddEffects(with.data(), without.data() + first, count, kmers, first, args.effects);
+    return absl::OkStatus();
+  });
+}
+
+absl::Status CheckKmer(int k, int position, int length) {
+  if (k < 1 || k > kMaxKmer) {
+    return absl::InvalidArgumentError(absl::StrCat("k is ", k, "; expected 1 to ", kMaxKmer));
   }
-  cpu::RankEffects({args.effects, static_cast<int32_t>(kmers), args.order});
+  if (position < 0 || position > length - k) {
+    return absl::InvalidArgumentError(absl::StrCat("a ", k, "-mer at position ", position, " does not fit ", length,
+                                                   " positions; expected 0 to ", length - k));
+  }
   return absl::OkStatus();
 }
 
@@ -121,11 +121,7 @@ absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k,
                                               const DrawnSequences* drawn,
                                               const std::function<void(double share)>& progress) const {
   if (!Folds(sequences)) RB_RETURN_IF_ERROR(CheckSequences(sequences, geometry_));
-  if (k < 1 || k > kMaxKmer || position < 0 || position + k > geometry_.length) {
-    return absl::InvalidArgumentError(absl::StrCat("a ", k, "-mer at position ", position, " of ", geometry_.length,
-                                                   " positions; expected 1 to ", kMaxKmer,
-                                                   " letters within the sequence"));
-  }
+  RB_RETURN_IF_ERROR(CheckKmer(k, position, geometry_.length));
   if (sequences.size() == 0) return absl::InvalidArgumentError("no sequences to scan; expected at least one");
   KmerScan scan;
   scan.effects.resize(size_t{1} << (2 * k));
@@ -138,7 +134,7 @@ absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k,
   RB_CHECK(drawn == nullptr || drawn->thresholds.size() == static_cast<size_t>(geometry_.length) * kProfileThresholds);
   args.k = k, args.position = position;
   args.effects = scan.effects.data(), args.order = scan.order.data();
-  RB_RETURN_IF_ERROR(geometry_.structure > 0 ? ScanWrittenOut(args, sequences) : scorer_->ScanKmers(args));
+  RB_RETURN_IF_ERROR(geometry_.structure > 0 ? ScanFolded(args, sequences) : scorer_->ScanKmers(args));
   return scan;
 }
 

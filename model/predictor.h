@@ -27,6 +27,9 @@ struct KmerScan {
   std::vector<int32_t> order;          // [4^k], the strongest first
 };
 
+// InvalidArgument for k-mers that no scan takes, or that do not fit.
+absl::Status CheckKmer(int k, int position, int length);
+
 class Predictor {
  public:
   static absl::StatusOr<Predictor> Create(const ModelFile& model, Precision precision, Machine& machine);
@@ -48,7 +51,7 @@ class Predictor {
     return geometry_.structure > 0 && sequences.structure_channels == 0 && sequences.length == geometry_.length;
   }
   absl::StatusOr<std::vector<float>> PredictFolded(const Sequences& sequences, std::span<const int32_t> rows) const;
-  absl::Status ScanWrittenOut(const KmerScanArgs& args, const Sequences& sequences) const;
+  absl::Status ScanFolded(const KmerScanArgs& args, const Sequences& sequences) const;
 
   ScorerGeometry geometry_;
   std::unique_ptr<Scorer> scorer_;
