@@ -93,14 +93,14 @@ std::string CheckBatch(const std::string& text) {
   return absl::StrCat("'", text, "' is no batch size; expected auto or a number from 1 to 65536");
 }
 
-void AddMachineFlags(CLI::App& app, CommonFlags& flags, bool all) {
+void AddMachineFlags(CLI::App& app, CommonFlags& flags, unsigned which) {
   const char* group = "Machine";
   app.add_option("--threads", flags.threads, "threads of the CPU; 0 takes every usable processor")
       ->check(CLI::Range(0, 1024))
       ->type_name("N")
       ->capture_default_str()
       ->group(group);
-  if (!all) return;
+  if (!(which & (kMachineFlags | kDeviceFlags))) return;
   app.add_option("--device", flags.device,
                  "auto, cpu, cuda or cuda:N; for developers: emulated (CUDA kernels on the host), check (CPU and "
                  "device compared)")
@@ -108,6 +108,7 @@ void AddMachineFlags(CLI::App& app, CommonFlags& flags, bool all) {
       ->type_name("DEVICE")
       ->capture_default_str()
       ->group(group);
+  if (!(which & kMachineFlags)) return;
   app.add_option("--precision", flags.precision,
                  "fp32, tf32 (GPUs) or bf16 (GPUs; on the CPU for scoring, where it has the instructions)")
       ->check(CLI::IsMember({"fp32", "tf32", "bf16"}))
@@ -136,13 +137,18 @@ void AddCommonFlags(CLI::App& app, CommonFlags& flags, unsigned which) {
         ->type_name("N")
         ->capture_default_str();
   }
-  if (which & (kMachineFlags | kThreadsFlag)) AddMachineFlags(app, flags, (which & kMachineFlags) != 0);
+  if (which & (kMachineFlags | kDeviceFlags | kThreadsFlag)) AddMachineFlags(app, flags, which);
   if (which & kDenseFlag) {
     app.add_option("--dense", flags.dense, "own or cublas: whose kernels multiply in the dense layer of a CUDA device")
         ->check(CLI::IsMember({"own", "cublas"}))
         ->type_name("NAME")
         ->capture_default_str()
         ->group("Machine");
+  }
+  if (which & kEnergyFlag) {
+    app.add_option("--energy", flags.energy,
+                   "energies that RNA is folded with: turner1999, or a FILE (default: a model's own, else turner1999)")
+        ->type_name("NAME");
   }
   if (which & kAlphabetFlag) {
     app.add_option("--alphabet", flags.alphabet, "rna or dna: the letter shown for U/T (both are always read)")
@@ -179,6 +185,18 @@ absl::StatusOr<OpenedMachine> OpenMachine(const CommonFlags& flags, bool trainin
   RB_RETURN_IF_ERROR(OpenBackend(flags, training, machine));
   machine.description = machine.backend->Describe();
   return machine;
+}
+
+absl::StatusOr<std::optional<EnergySet>> ChosenEnergies(const CommonFlags& flags) {
+  std::optional<EnergySet> chosen;
+  if (flags.energy.empty()) return chosen;
+  RB_ASSIGN_OR_RETURN(chosen.emplace(), ReadEnergySet(flags.energy));
+  return chosen;
+}
+
+absl::StatusOr<Predictor> OpenPredictor(const ModelFile& model, const CommonFlags& flags, OpenedMachine& machine) {
+  RB_ASSIGN_OR_RETURN(const std::optional<EnergySet> chosen, ChosenEnergies(flags));
+  return Predictor::Create(model, machine.precision, *machine.backend, chosen.has_value() ? &*chosen : nullptr);
 }
 
 }  // namespace rb::apps

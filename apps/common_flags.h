@@ -5,14 +5,17 @@
 #include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "data/fold_energies_reader.h"
 #include "data/transform.h"
 #include "engine/backend.h"
 #include "engine/thread_pool.h"
 #include "kernels/scorer.h"
+#include "model/predictor.h"
 
 namespace rb::apps {
 
@@ -24,6 +27,7 @@ struct CommonFlags {
   std::string batch = "auto";
   std::string alphabet = "rna";
   std::string progress = "auto";
+  std::string energy;
   int threads = 0;
   uint64_t seed = 0;
   bool resume = false;
@@ -43,6 +47,8 @@ enum FlagSet : unsigned {
   kOverwriteFlag = 64,
   kThreadsFlag = 128,  // --threads alone
   kDenseFlag = 256,
+  kEnergyFlag = 512,
+  kDeviceFlags = 1024,  // --device --threads
 };
 void AddCommonFlags(CLI::App& app, CommonFlags& flags, unsigned which);
 
@@ -58,6 +64,11 @@ struct OpenedMachine {
   std::string description;  // "cpu: 2 threads, AVX3"
   std::string note;         // how --device auto was settled
 };
+// The energies of --energy; none where it is not given.
+absl::StatusOr<std::optional<EnergySet>> ChosenEnergies(const CommonFlags& flags);
+// The model in use: on this machine, with --precision and --energy.
+absl::StatusOr<Predictor> OpenPredictor(const ModelFile& model, const CommonFlags& flags, OpenedMachine& machine);
+
 // `training`: the precision is used for training too, where CPUs have fp32 only.
 absl::StatusOr<OpenedMachine> OpenMachine(const CommonFlags& flags, bool training);
 

@@ -56,7 +56,7 @@ const std::vector<int32_t>& Part(const Split& split, const std::string& name) {
   return name == "train" ? split.train : name == "valid" ? split.valid : split.test;
 }
 
-absl::StatusOr<std::vector<Evaluation>> EvaluateAll(const std::vector<LoadedModel>& models, const Dataset& dataset,
+absl::StatusOr<std::vector<Evaluation>> EvaluateAll(const std::vector<LoadedModel>& models, Dataset& dataset,
                                                     const Flags& flags, OpenedMachine& machine, Reporter& reporter) {
   std::vector<Evaluation> rows;
   for (size_t i = 0; i < models.size(); ++i) {
@@ -66,7 +66,8 @@ absl::StatusOr<std::vector<Evaluation>> EvaluateAll(const std::vector<LoadedMode
       return absl::FailedPreconditionError(
           absl::StrCat(flags.data, ": has no ", flags.split, " probes; expected some, or another --split"));
     }
-    RB_ASSIGN_OR_RETURN(const Predictor predictor, Predictor::Create(model, machine.precision, *machine.backend));
+    RB_ASSIGN_OR_RETURN(const Predictor predictor, OpenPredictor(model, flags.common, machine));
+    RB_RETURN_IF_ERROR(predictor.AddTracks(dataset.sequences));  // once for all models
     RB_ASSIGN_OR_RETURN(Evaluation row, Evaluate(model, predictor, dataset, Part(split, flags.split)));
     rows.push_back(std::move(row));
     reporter.Progress(absl::StrCat("evaluated ", i + 1, " of ", models.size(), " models"),
@@ -130,7 +131,7 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   ReadOptions options{models[0].file.config.shape.length, {}, flags.common.dna()};
   for (const LoadedModel& model : models) options.experiments.push_back(model.file.experiment);
   reporter.Busy(absl::StrCat("reading ", flags.data, " .."));
-  RB_ASSIGN_OR_RETURN(const Dataset dataset, ReadDataset(flags.data, options, *machine.pool));
+  RB_ASSIGN_OR_RETURN(Dataset dataset, ReadDataset(flags.data, options, *machine.pool));
   RB_RETURN_IF_ERROR(record.AddInput(flags.data));
   record.EndPhase("read");
   RB_ASSIGN_OR_RETURN(const std::vector<Evaluation> rows, EvaluateAll(models, dataset, flags, machine, reporter));
@@ -189,7 +190,7 @@ Action DefineEvaluate(CLI::App& app, const Invocation& invocation) {
   app.add_option("--compare-column", flags->compare_column, "its column of Pearson correlations")
       ->type_name("NAME")
       ->capture_default_str();
-  AddCommonFlags(app, flags->common, kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+  AddCommonFlags(app, flags->common, kMachineFlags | kEnergyFlag | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
   app.footer("Example:\n  residualbind evaluate --data sim --models models --out eval/metrics.tsv");
   return [flags, &invocation] { return Run(*flags, invocation); };
 }

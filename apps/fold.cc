@@ -26,7 +26,7 @@ constexpr int64_t kBlock = 4096;  // sequences folded at once
 
 struct Flags {
   CommonFlags common;
-  std::string input, out, energy;
+  std::string input, out;
 };
 
 // Sequences as they are folded: each centred in the longest one's positions.
@@ -92,14 +92,15 @@ absl::Status Run(const Flags& flags) {
   if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out}, flags.common.overwrite));
   RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(flags.out)));
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
-  RB_ASSIGN_OR_RETURN(const std::unique_ptr<FoldFactors> factors, ReadFoldFactors(flags.energy));
+  RB_ASSIGN_OR_RETURN(const EnergySet energies, ReadEnergySet(flags.common.energy));
   Reporter reporter(flags.common.progress);
   RB_ASSIGN_OR_RETURN(const Input input, ReadInput(flags.input));
   const auto n = std::ssize(input.named);
   const int64_t values = int64_t{input.packed.length} * kFoldTracks;
   RB_RETURN_IF_ERROR(
       CheckMemory(static_cast<double>(n * values) * sizeof(float), "the profiles", "the input in parts"));
-  RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, machine.backend->NewFolder(input.packed.length, *factors));
+  RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder,
+                      machine.backend->NewFolder(input.packed.length, *energies.factors));
   std::vector<float> tracks(static_cast<size_t>(n * values));
   std::vector<double> log_partition(static_cast<size_t>(n));
   for (int64_t first = 0; first < n; first += kBlock) {
@@ -133,8 +134,7 @@ Action DefineFold(CLI::App& app, const Invocation& /*invocation*/) {
       ->required()
       ->type_name("FILE");
   app.add_option("--out", flags->out, "FILE.tsv or FILE.npz; default: the table on stdout")->type_name("FILE");
-  app.add_option("--energy", flags->energy, "another parameter set; default: Turner 1999")->type_name("FILE");
-  AddCommonFlags(app, flags->common, kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+  AddCommonFlags(app, flags->common, kDeviceFlags | kEnergyFlag | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
   app.footer("Example:\n  residualbind fold --input probes.fa --out profiles.npz");
   return [flags] { return Run(*flags); };
 }

@@ -322,8 +322,9 @@ Action DefineGia(CLI::App& app, const Invocation& invocation) {
       ->type_name("LOW,HIGH");
   app.add_option("--shard", flags->shard, "I/N: every N-th model from the I-th on; auto: as the scheduler says")
       ->type_name("I/N");
-  AddCommonFlags(app, flags->common,
-                 kPresetFlag | kSeedFlag | kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+  AddCommonFlags(
+      app, flags->common,
+      kPresetFlag | kSeedFlag | kMachineFlags | kEnergyFlag | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
   app.footer(
       "Examples:\n"
       "  residualbind gia all --models models --out gia\n"

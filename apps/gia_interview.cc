@@ -94,7 +94,7 @@ class Interviewer {
 
  private:
   absl::StatusOr<std::unique_ptr<Predictor>> MakePredictor() {
-    RB_ASSIGN_OR_RETURN(Predictor made, Predictor::Create(model_, machine_.precision, *machine_.backend));
+    RB_ASSIGN_OR_RETURN(Predictor made, OpenPredictor(model_, flags_.common, machine_));
     return std::make_unique<Predictor>(std::move(made));
   }
   void Progress(const std::string& what) {
@@ -203,13 +203,14 @@ class Interviewer {
 
   // Whether the hairpins are there: how likely the sequences with each pattern are paired at each position.
   absl::Status FoldPatterns(const ExperimentResult& result, uint64_t key) {
+    RB_ASSIGN_OR_RETURN(const EnergySet energies, ReadEnergySet(flags_.common.energy));
     RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder,
-                        machine_.backend->NewFolder(nulls_.length, Turner1999Factors()));
+                        machine_.backend->NewFolder(nulls_.length, *energies.factors));
     for (const Effect& effect : result.effects) {
       if (effect.control) continue;
       RB_ASSIGN_OR_RETURN(const Embedding pattern, ParseEmbedding(effect.pattern, nulls_.length, motif_files_));
       RB_ASSIGN_OR_RETURN(EmbeddedPair pair, EmbedPair(pattern, StemsOf(pattern), nulls_, key));
-      RB_RETURN_IF_ERROR(AddStructureTracks(2, *folder, pair.with));
+      RB_RETURN_IF_ERROR(AddStructureTracks(2, *folder, energies.name, pair.with));
       PairingRow row = {result.name, effect.label, std::vector<double>(static_cast<size_t>(nulls_.length))};
       for (size_t i = 0; i < pair.with.tracks.size(); i += 2) {
         row.paired[i / 2 % row.paired.size()] += pair.with.tracks[i] / static_cast<double>(pair.with.size());

@@ -120,19 +120,11 @@ absl::Status WriteMaps(const Flags& flags, const Outputs& outputs, const IsmMaps
   return flags.tsv.empty() ? absl::OkStatus() : WriteLongForm(maps, flags.tsv);
 }
 
-absl::StatusOr<LoadedModel> OpenModel(const Flags& flags) {
-  RB_ASSIGN_OR_RETURN(LoadedModel model, LoadModel(flags.model));
-  const int structure = model.file.config.shape.structure;
-  if (structure == 0 || !flags.gradient()) return model;  // mutants are folded anew
-  return absl::UnimplementedError(absl::StrCat(model.path, ": takes ", structure,
-                                               " structure channels, whose change with the letters is no gradient; "
-                                               "expected --method mutate, or a model of sequence alone"));
-}
-
 IsmOptions OptionsOf(const Flags& flags, Preset preset, const ModelFile& model, int batch) {
   IsmOptions options;
   options.method = flags.gradient() ? IsmMethod::kGradient : IsmMethod::kMutate;
   options.length = model.config.shape.length;
+  options.structure = flags.gradient() ? model.config.shape.structure : 0;
   options.order = flags.order;
   options.height = preset == Preset::kPublished ? LogoHeight::kSquares : LogoHeight::kNorm;
   options.block = batch > 0 ? batch : kIsmBlock;
@@ -142,11 +134,12 @@ IsmOptions OptionsOf(const Flags& flags, Preset preset, const ModelFile& model, 
 
 absl::StatusOr<IsmMaps> MakeMaps(const Flags& flags, const std::vector<NamedSequence>& input, const ModelFile& model,
                                  const IsmOptions& options, int batch, OpenedMachine& machine, Reporter& reporter) {
-  RB_ASSIGN_OR_RETURN(const Predictor predictor, Predictor::Create(model, machine.precision, *machine.backend));
+  RB_ASSIGN_OR_RETURN(const Predictor predictor, OpenPredictor(model, flags.common, machine));
   IsmSources sources;
   sources.scorer = [&](const Sequences& sequences) { return predictor.Predict(sequences); };
   std::unique_ptr<Saliency> saliency;
   if (flags.gradient()) {
+    sources.add_tracks = [&](Sequences& sequences) { return predictor.AddTracks(sequences); };
     RB_ASSIGN_OR_RETURN(saliency, Saliency::Create(model, *machine.backend, batch));
     sources.gradients = [&](const Sequences& sequences) { return saliency->Gradients(sequences); };
   }
@@ -170,7 +163,7 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, flags.gradient()));
   RunRecord record(invocation);
   Reporter reporter(flags.common.progress);
-  RB_ASSIGN_OR_RETURN(const LoadedModel model, OpenModel(flags));
+  RB_ASSIGN_OR_RETURN(const LoadedModel model, LoadModel(flags.model));
   const IsmOptions options = OptionsOf(flags, preset, model.file, batch);
   RB_ASSIGN_OR_RETURN(const std::vector<NamedSequence> input, ReadInput(flags, options, reporter));
   RB_RETURN_IF_ERROR(record.AddInput(model.path));
@@ -220,7 +213,8 @@ Action DefineIsm(CLI::App& app, const Invocation& invocation) {
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 40))
       ->type_name("N")
       ->capture_default_str();
-  AddCommonFlags(app, flags->common, kPresetFlag | kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+  AddCommonFlags(app, flags->common,
+                 kPresetFlag | kMachineFlags | kEnergyFlag | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
   app.footer("Example:\n  residualbind ism --model models/SIM00001 --input probes.fa --out maps.npz");
   return [flags, &invocation] { return Run(*flags, invocation); };
 }

@@ -78,6 +78,9 @@ void Reserve(std::span<const NamedSequence> input, IsmMaps& maps) {
   std::vector<float>& others = maps.options.method == IsmMethod::kMutate ? maps.effects : maps.contributions;
   for (std::vector<float>* map : {&maps.one_hot, &maps.hypothetical, &others}) map->assign(n * 4 * length, 0.0f);
   maps.heights.resize(n * length);
+  for (std::vector<float>* map : {&maps.structure, &maps.structure_gradients}) {
+    map->resize(n * static_cast<size_t>(maps.options.structure) * length);
+  }
   for (const NamedSequence& sequence : input) {
     maps.names.push_back(sequence.id);
     maps.sequences.push_back(sequence.bases);
@@ -124,10 +127,27 @@ absl::Status AddMutants(const Sequences& packed, int64_t first, const SequenceSc
   return absl::OkStatus();
 }
 
-absl::Status AddGradients(const Sequences& packed, int64_t first, const IsmSources& sources, IsmMaps& maps) {
+// The structure channels of [N][L][4+S] gradients, and the tracks; leaves the letters' [N][L][4].
+void TakeStructure(const Sequences& packed, int64_t first, std::vector<float>& gradients, IsmMaps& maps) {
+  const int64_t channels = packed.structure_channels, length = packed.length, positions = packed.size() * length;
+  for (int64_t at = 0; at < positions; ++at) {
+    const float* const own = &gradients[at * (4 + channels)];
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t to = ((first + at / length) * channels + c) * length + at % length;
+      maps.structure[to] = packed.tracks[at * channels + c];
+      maps.structure_gradients[to] = own[4 + c];
+    }
+    std::copy_n(own, 4, &gradients[at * 4]);  // forwards, in place
+  }
+  gradients.resize(static_cast<size_t>(4 * positions));
+}
+
+absl::Status AddGradients(Sequences& packed, int64_t first, const IsmSources& sources, IsmMaps& maps) {
+  RB_RETURN_IF_ERROR(sources.add_tracks(packed));
   RB_ASSIGN_OR_RETURN(const std::vector<float> predictions, sources.scorer(packed));
-  RB_ASSIGN_OR_RETURN(const std::vector<float> gradients, sources.gradients(packed));
+  RB_ASSIGN_OR_RETURN(std::vector<float> gradients, sources.gradients(packed));
   std::copy(predictions.begin(), predictions.end(), maps.predictions.begin() + first);
+  if (packed.structure_channels > 0) TakeStructure(packed, first, gradients, maps);
   StoreHeights(gradients, LogoHeight::kNorm, first, maps);
   const size_t values = 4 * static_cast<size_t>(packed.length);
   for (int64_t row = 0; row < packed.size(); ++row) {
@@ -140,7 +160,7 @@ absl::Status AddGradients(const Sequences& packed, int64_t first, const IsmSourc
 }  // namespace
 
 double IsmBytes(int64_t n, const IsmOptions& options) {
-  const double length = options.length, singles = length * (3 * 4 + 1) * sizeof(float);
+  const double length = options.length, singles = length * (3 * 4 + 1 + 2 * options.structure) * sizeof(float);
   const double pairs = (16.0 * static_cast<double>(NumPairs(options.length)) + length * length) * sizeof(float);
   return static_cast<double>(n) * (singles + (options.order > 1 ? pairs : 0));
 }
@@ -154,8 +174,7 @@ absl::StatusOr<IsmMaps> MakeIsmMaps(std::span<const NamedSequence> input, const 
   const int64_t total = std::ssize(input), part = std::max<int64_t>(1, kMutantsAtOnce / (3 * options.length));
   for (int64_t first = 0; first < total; first += part) {
     const int64_t count = std::min(part, total - first);
-    const Sequences packed =
-        Pack(input.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), options.length);
+    Sequences packed = Pack(input.subspan(static_cast<size_t>(first), static_cast<size_t>(count)), options.length);
     RB_RETURN_IF_ERROR(options.method == IsmMethod::kMutate ? AddMutants(packed, first, sources.scorer, progress, maps)
                                                             : AddGradients(packed, first, sources, maps));
     progress(first + count);
@@ -175,6 +194,10 @@ std::vector<NamedArray> IsmArrays(const IsmMaps& maps) {
                                     {"hypothetical", {n, 4, length}, std::span<const float>(maps.hypothetical)},
                                     {"predictions", {n}, std::span<const float>(maps.predictions)},
                                     {"heights", {n, length}, std::span<const float>(maps.heights)}};
+  if (const int64_t tracks = maps.options.structure; tracks > 0) {
+    arrays.push_back({"structure", {n, tracks, length}, std::span<const float>(maps.structure)});
+    arrays.push_back({"structure_gradients", {n, tracks, length}, std::span<const float>(maps.structure_gradients)});
+  }
   if (maps.options.order > 1) {
     arrays.push_back({"pairs", {pairs, 2}, std::span<const int64_t>(maps.pairs)});
     arrays.push_back({"pair_effects", {n, pairs, 4, 4}, std::span<const float>(maps.pair_effects)});

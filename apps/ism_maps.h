@@ -20,6 +20,7 @@ enum class IsmMethod { kMutate, kGradient };
 struct IsmOptions {
   IsmMethod method = IsmMethod::kMutate;
   int length = 41;                        // L, the model's positions
+  int structure = 0;                      // S, the model's structure channels (gradient)
   int order = 1;                          // 2: pairs too (mutate)
   LogoHeight height = LogoHeight::kNorm;  // mutate; gradients have norms
   int64_t block = kIsmBlock;              // mutants scored at once
@@ -39,18 +40,22 @@ struct IsmMaps {
   // letters; times one_hot, what the wild type's letter is worth beside an average one. gradient: the gradients.
   std::vector<float> hypothetical;
   std::vector<float> contributions;  // [N][4][L] gradients times one_hot (gradient)
-  std::vector<float> heights;        // [N][L]
-  std::vector<int64_t> pairs;        // [P][2] positions i < j (order 2)
-  std::vector<float> pair_effects;   // [N][P][4][4] f(both) - f(wild), 0 where a letter is the wild type's (order 2)
-  std::vector<float> interactions;   // [N][L][L] (order 2)
+  // [N][S][L] structure tracks, and the gradients by them (gradient). Gradients by letters hold the tracks fixed.
+  std::vector<float> structure, structure_gradients;
+  std::vector<float> heights;       // [N][L]
+  std::vector<int64_t> pairs;       // [P][2] positions i < j (order 2)
+  std::vector<float> pair_effects;  // [N][P][4][4] f(both) - f(wild), 0 where a letter is the wild type's (order 2)
+  std::vector<float> interactions;  // [N][L][L] (order 2)
 };
 
 // Bytes of the maps of n sequences.
 double IsmBytes(int64_t n, const IsmOptions& options);
 
-// What the maps are made of. gradients: [N][L][4] of all sequences, in their order; needed for method gradient only.
+// What the maps are made of. For method gradient only: gradients [N][L][4+S] of all sequences, in their order, and what
+// gives sequences their structure tracks.
 struct IsmSources {
   SequenceScorer scorer, gradients;
+  std::function<absl::Status(Sequences&)> add_tracks;
 };
 
 // `progress` hears how many sequences are done. InvalidArgument for a sequence longer than the model's input, or a

@@ -63,6 +63,7 @@ Json ModelJson(const Flags& flags, const ModelFile& model, const ParameterTable&
             {"mean", model.transform.mean},
             {"sd", model.transform.sd}}},
           {"shape", ShapeJson(c.shape)},
+          {"structure_source", model.structure_source},
           {"parameters", table.count()},
           {"trained_parameters", table.trained_count()},
           {"extra", model.extra},
@@ -85,9 +86,13 @@ std::string ModelText(const Flags& flags, const ModelFile& model, const Paramete
       std::string(PresetName(c.preset)), "\nseed        ", c.seed, ", replicate ", c.replicate, "\nepochs      ",
       model.epochs, ", best ", model.best_epoch, " (validation ", s.classification ? "AUROC " : "Pearson ",
       Fixed(model.best_metric, 4), ")\ntransform   ", TransformText(model.transform), "\ninput       ", s.length,
-      " positions, ", s.channels(), " channels", "\nlayer 1     convolution, ", s.filters, " filters of width ",
-      s.first_width, "\nresidual    ", s.residual_layers, " convolutions of width ", s.width, ", dilations ", dilations,
-      "\npooling     mean, size ", s.pool, "\ndense       ", s.hidden, " units\noutput      ",
+      " positions, ", s.channels(), " channels",
+      s.structure > 0
+          ? absl::StrCat(" (", s.structure == 2 ? "PU" : "PHIME", " structure, ", model.structure_source, ")")
+          : "",
+      "\nlayer 1     convolution, ", s.filters, " filters of width ", s.first_width, "\nresidual    ",
+      s.residual_layers, " convolutions of width ", s.width, ", dilations ", dilations, "\npooling     mean, size ",
+      s.pool, "\ndense       ", s.hidden, " units\noutput      ",
       s.classification ? "probability" : "transformed binding score", "\nparameters  ", Grouped(table.count()), ", ",
       Grouped(table.trained_count()), " of them trained\n");
 }

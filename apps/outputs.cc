@@ -102,13 +102,15 @@ absl::StatusOr<std::vector<LoadedModel>> LoadModels(const std::vector<std::strin
   for (const std::string& path : paths) {
     RB_ASSIGN_OR_RETURN(ModelFile file, ReadModel(path));
     models.push_back({path, std::move(file)});
-    const Shape& first = models.front().file.config.shape;
-    const Shape& shape = models.back().file.config.shape;
-    if (shape.length != first.length || shape.structure != first.structure) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": takes ", shape.length, " positions and ", shape.structure,
-                                                     " structure channels where ", models.front().path, " takes ",
-                                                     first.length, " and ", first.structure,
-                                                     "; expected models of one input form"));
+    const auto form = [](const ModelFile& model) {
+      const Shape& s = model.config.shape;
+      return absl::StrCat(s.length, " positions and ", s.structure, " structure channels", s.structure > 0 ? " (" : "",
+                          model.structure_source, s.structure > 0 ? ")" : "");
+    };
+    const std::string first = form(models.front().file), own = form(models.back().file);
+    if (own != first) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": takes ", own, " where ", models.front().path, " takes ",
+                                                     first, "; expected models of one input form"));
     }
   }
   return models;

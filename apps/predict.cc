@@ -14,6 +14,7 @@
 #include "apps/outputs.h"
 #include "apps/reporter.h"
 #include "apps/text.h"
+#include "data/profile_reader.h"
 #include "data/readers.h"
 #include "data/writers.h"
 #include "engine/check.h"
@@ -28,13 +29,19 @@ constexpr int kDefaultBlock = 16384;  // windows scored at once
 struct Flags {
   CommonFlags common;
   std::vector<std::string> models;
-  std::string input, out, windows = "max";
+  std::string input, profiles, out, windows = "max";
+};
+
+// Sequences as they were read. profiles: structure tracks of each [bases][channels]; empty unless given.
+struct Input {
+  std::vector<NamedSequence> sequences;
+  std::vector<std::vector<float>> profiles;
 };
 
 struct Scorers {
   std::vector<std::string> columns;
   std::vector<Predictor> predictors;
-  int length = 41;
+  int length = 41, channels = 0;
 };
 
 // The experiment's name; the file's path where several models share it.
@@ -56,7 +63,8 @@ absl::StatusOr<Scorers> OpenScorers(const Flags& flags, OpenedMachine& machine) 
   for (const LoadedModel& model : models) {
     const Shape& shape = model.file.config.shape;
     scorers.length = shape.length;
-    RB_ASSIGN_OR_RETURN(Predictor predictor, Predictor::Create(model.file, machine.precision, *machine.backend));
+    scorers.channels = shape.structure;
+    RB_ASSIGN_OR_RETURN(Predictor predictor, OpenPredictor(model.file, flags.common, machine));
     scorers.predictors.push_back(std::move(predictor));
   }
   return scorers;
@@ -135,17 +143,30 @@ struct Block {
   Sequences sequences;
   std::vector<Piece> pieces;
 
-  void Add(const std::vector<NamedSequence>& input, const Piece& piece) {
-    const std::string& bases = input[piece.sequence].bases;
+  explicit Block(int length) { sequences.length = length; }
+  void Add(const Input& input, int channels, const Piece& piece) {
+    const std::string& bases = input.sequences[piece.sequence].bases;
     const int length = sequences.length;
     for (int64_t w = piece.first; w < piece.first + piece.count; ++w) {
       sequences.AppendCentred(bases.substr(static_cast<size_t>(w), static_cast<size_t>(length)));
+      if (!input.profiles.empty()) AddTracks(input.profiles[piece.sequence], channels, w);
     }
     pieces.push_back(piece);
   }
+
+ private:
+  // Of the window that was appended last, which begins at base `first` of its sequence.
+  void AddTracks(const std::vector<float>& profile, int channels, int64_t first) {
+    const int width = sequences.widths.back();
+    sequences.structure_channels = channels;
+    sequences.tracks.resize(static_cast<size_t>(sequences.size() * sequences.length * channels), 0.0f);
+    const int64_t at = (sequences.size() - 1) * sequences.length + LeftPadding(sequences.length, width);
+    std::copy_n(profile.begin() + first * channels, width * channels, sequences.tracks.begin() + at * channels);
+  }
 };
 
-absl::Status ScoreBlock(const std::vector<NamedSequence>& input, const Scorers& scorers, Block& block, Writer& writer) {
+absl::Status ScoreBlock(const Input& input, const Scorers& scorers, Block& block, Writer& writer) {
+  RB_RETURN_IF_ERROR(scorers.predictors[0].AddTracks(block.sequences));  // once for all models
   std::vector<std::vector<float>> scores;
   for (const Predictor& predictor : scorers.predictors) {
     RB_ASSIGN_OR_RETURN(std::vector<float> values, predictor.Predict(block.sequences));
@@ -153,38 +174,60 @@ absl::Status ScoreBlock(const std::vector<NamedSequence>& input, const Scorers& 
   }
   int64_t begin = 0;
   for (const Block::Piece& piece : block.pieces) {
-    const NamedSequence& sequence = input[piece.sequence];
+    const NamedSequence& sequence = input.sequences[piece.sequence];
     RB_RETURN_IF_ERROR(writer.Windows(sequence.id, scores, begin, piece.count, piece.first));
     const int64_t windows = WindowsOf(sequence, scorers.length);
     if (piece.first + piece.count == windows) RB_RETURN_IF_ERROR(writer.EndSequence(sequence.id, windows));
     begin += piece.count;
   }
-  block.sequences.bases.clear();
-  block.sequences.widths.clear();
-  block.pieces.clear();
+  block = Block(scorers.length);
   return absl::OkStatus();
 }
 
-absl::Status ScoreAll(const Flags& flags, const std::vector<NamedSequence>& input, const Scorers& scorers,
-                      int block_size, std::FILE* file, Reporter& reporter) {
+absl::Status ScoreAll(const Flags& flags, const Input& input, const Scorers& scorers, int block_size, std::FILE* file,
+                      Reporter& reporter) {
   Writer writer(flags, scorers, file);
   RB_RETURN_IF_ERROR(writer.Header());
-  Block block;
-  block.sequences.length = scorers.length;
-  for (size_t i = 0; i < input.size(); ++i) {
-    const int64_t windows = WindowsOf(input[i], scorers.length);
+  Block block(scorers.length);
+  for (size_t i = 0; i < input.sequences.size(); ++i) {
+    const int64_t windows = WindowsOf(input.sequences[i], scorers.length);
     for (int64_t first = 0; first < windows;) {
       const int64_t room = block_size - block.sequences.size(), count = std::min(room, windows - first);
-      block.Add(input, {i, first, count});
+      block.Add(input, scorers.channels, {i, first, count});
       first += count;
       if (block.sequences.size() < block_size) continue;
       RB_RETURN_IF_ERROR(ScoreBlock(input, scorers, block, writer));
       reporter.Progress(absl::StrCat("scored ", Grouped(static_cast<int64_t>(i)), " of ",
-                                     Grouped(static_cast<int64_t>(input.size())), " sequences"),
-                        {{"done", i}, {"sequences", input.size()}});
+                                     Grouped(std::ssize(input.sequences)), " sequences"),
+                        {{"done", i}, {"sequences", input.sequences.size()}});
     }
   }
   return block.pieces.empty() ? absl::OkStatus() : ScoreBlock(input, scorers, block, writer);
+}
+
+absl::StatusOr<Input> ReadInput(const Flags& flags, const Scorers& scorers) {
+  const int channels = scorers.channels;
+  Input input;
+  RB_ASSIGN_OR_RETURN(input.sequences, ReadSequences(flags.input));
+  if (flags.profiles.empty()) {
+    Block none(scorers.length);
+    RB_RETURN_IF_ERROR(scorers.predictors[0].AddTracks(none.sequences));  // whether it can
+    return input;
+  }
+  if (channels == 0) return UsageError("--profiles: these models take the sequence alone; expected none");
+  const std::vector<NamedSequence>& sequences = input.sequences;
+  ProfileTargets targets;
+  targets.count = std::ssize(sequences);
+  targets.width = [&](int64_t i) { return std::ssize(sequences[i].bases); };
+  targets.name = [&](int64_t i) { return sequences[i].id; };
+  targets.letters = [&](int64_t i) { return sequences[i].bases; };
+  input.profiles.resize(sequences.size());
+  const auto store = [&](int64_t i, std::span<const float> values) {
+    input.profiles[i].assign(values.begin(), values.end());
+  };
+  const auto read = ReadProfiles(flags.profiles, channels, targets, store);
+  if (!read.ok()) return read.status();
+  return input;
 }
 
 absl::Status Run(const Flags& flags) {
@@ -193,7 +236,7 @@ absl::Status Run(const Flags& flags) {
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   RB_ASSIGN_OR_RETURN(const Scorers scorers, OpenScorers(flags, machine));
   Reporter reporter(flags.common.progress);
-  RB_ASSIGN_OR_RETURN(const std::vector<NamedSequence> input, ReadSequences(flags.input));
+  RB_ASSIGN_OR_RETURN(const Input input, ReadInput(flags, scorers));
   const int block = batch > 0 ? batch : kDefaultBlock;
   if (flags.out.empty()) return ScoreAll(flags, input, scorers, block, stdout, reporter);
   RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
@@ -219,6 +262,9 @@ Action DefinePredict(CLI::App& app, const Invocation&) {
   app.add_option("--input", flags->input, "FASTA, a TSV with a seq column, or one sequence a line; - is stdin")
       ->required()
       ->type_name("FILE");
+  app.add_option("--profiles", flags->profiles,
+                 "structure made elsewhere, a record a sequence, as train takes it (default: folded here)")
+      ->type_name("FILE");
   app.add_option("--out", flags->out, "TSV to write (default: stdout)")->type_name("FILE");
   app.add_option(
          "--windows", flags->windows,
@@ -226,7 +272,7 @@ Action DefinePredict(CLI::App& app, const Invocation&) {
       ->check(CLI::IsMember({"max", "mean", "all"}))
       ->type_name("NAME")
       ->capture_default_str();
-  AddCommonFlags(app, flags->common, kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+  AddCommonFlags(app, flags->common, kMachineFlags | kEnergyFlag | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
   app.footer("Example:\n  residualbind predict --models models --input transcripts.fa.gz --out scores.tsv");
   return [flags] { return Run(*flags); };
 }

@@ -9,20 +9,19 @@
 #include "apps/outputs.h"
 #include "apps/reporter.h"
 #include "apps/run_record.h"
+#include "apps/structure_flags.h"
 #include "apps/text.h"
-#include "data/fold_energies_reader.h"
 #include "data/readers.h"
 #include "data/writers.h"
-#include "engine/backend.h"
 #include "engine/check.h"
-#include "model/structure_tracks.h"
 
 namespace rb::apps {
 namespace {
 
 struct Flags {
   CommonFlags common;
-  std::string data, out, transform = "log", structure = "none", energy;
+  StructureFlags structure;
+  std::string data, out, transform = "log";
   std::vector<std::string> experiments;
   int length = 41;
   double valid_fraction = 0.1;
@@ -52,16 +51,8 @@ absl::Status TransformAll(const Split& split, const std::vector<ExperimentSummar
       RB_RETURN_IF_ERROR(TransformRows(*rows, summary[e].transform, preset, target));
     }
   }
-  dataset.transformed = summary.empty() || summary[0].transform.kind != TransformKind::kNone;
+  dataset.transformed = dataset.transformed || summary.empty() || summary[0].transform.kind != TransformKind::kNone;
   return absl::OkStatus();
-}
-
-absl::Status FoldProbes(const Flags& flags, ThreadPool& pool, Dataset& dataset) {
-  RB_ASSIGN_OR_RETURN(const std::unique_ptr<FoldFactors> factors, ReadFoldFactors(flags.energy));
-  const auto machine = MakeCpuBackend<float>(pool);
-  RB_ASSIGN_OR_RETURN(const std::unique_ptr<Folder> folder, machine->NewFolder(dataset.sequences.length, *factors));
-  const absl::Status folded = AddStructureTracks(flags.structure == "pu" ? 2 : kFoldTracks, *folder, dataset.sequences);
-  return folded.ok() ? folded : absl::Status(folded.code(), absl::StrCat(flags.data, ": ", folded.message()));
 }
 
 absl::Status Run(const Flags& flags, const Invocation& invocation) {
@@ -72,21 +63,21 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   RB_ASSIGN_OR_RETURN(const TransformKind kind, ParseTransform(flags.transform));
   Reporter reporter(flags.common.progress);
   RunRecord record(invocation);
-  ThreadPool pool(flags.common.threads);
+  RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   reporter.Busy(absl::StrCat("reading ", flags.data, " .."));
   ReadOptions options{flags.length, flags.experiments, flags.common.dna()};
-  RB_ASSIGN_OR_RETURN(Dataset dataset, ReadDataset(flags.data, options, pool));
+  RB_ASSIGN_OR_RETURN(Dataset dataset, ReadDataset(flags.data, options, *machine.pool));
   if (dataset.transformed && kind != TransformKind::kNone) {
     return absl::FailedPreconditionError(
         absl::StrCat(flags.data, ": its targets are transformed already; expected --transform none"));
   }
   RB_RETURN_IF_ERROR(record.AddInput(flags.data));
   record.EndPhase("read");
-  if (flags.structure != "none") {
-    reporter.Busy(absl::StrCat("folding ", Grouped(dataset.num_probes()), " probes .."));
-    RB_RETURN_IF_ERROR(FoldProbes(flags, pool, dataset));
-    record.EndPhase("fold");
+  if (flags.structure.asked()) {
+    reporter.Busy(absl::StrCat("structure of ", Grouped(dataset.num_probes()), " probes .."));
   }
+  RB_RETURN_IF_ERROR(AddStructure(flags.structure, flags.common, flags.data, *machine.backend, dataset.sequences));
+  record.EndPhase("structure");
   RB_ASSIGN_OR_RETURN(const Split split, MakeSplit(dataset, flags.common.seed, flags.valid_fraction));
   RB_ASSIGN_OR_RETURN(const auto summary, SummarizeDataset(dataset, split, kind, preset));
   RB_RETURN_IF_ERROR(TransformAll(split, summary, preset, dataset));
@@ -98,7 +89,8 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   record.Set("preset", flags.common.preset);
   record.Set("seed", flags.common.seed);
   record.Set("transform", flags.transform);
-  record.Set("structure", flags.structure);
+  record.Set("structure_channels", dataset.sequences.structure_channels);
+  record.Set("structure_source", dataset.sequences.structure_source);
   RB_RETURN_IF_ERROR(record.Write(run_path));
   reporter.Say("data", SummaryText(summary));
   reporter.Say("done", absl::StrCat(flags.out, ": ", Grouped(dataset.num_probes()), " probes, ",
@@ -122,14 +114,7 @@ Action DefinePrepare(CLI::App& app, const Invocation& invocation) {
       ->check(CLI::IsMember({"log", "clip", "none"}))
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--energy", flags->energy, "with --structure: another parameter set; default: Turner 1999")
-      ->type_name("FILE");
-  app.add_option("--structure", flags->structure,
-                 "tracks beside the letters, folded here: pu (paired, unpaired), phime (paired, hairpin, internal, "
-                 "multi, external) or none")
-      ->check(CLI::IsMember({"none", "pu", "phime"}))
-      ->type_name("NAME")
-      ->capture_default_str();
+  AddStructureFlags(app, flags->structure);
   app.add_option("--length", flags->length, "positions after padding")
       ->type_name("N")
       ->check(CLI::Range(16, 512))
@@ -139,7 +124,7 @@ Action DefinePrepare(CLI::App& app, const Invocation& invocation) {
       ->check(CLI::Range(0.001, 0.9))
       ->capture_default_str();
   AddCommonFlags(app, flags->common,
-                 kPresetFlag | kSeedFlag | kThreadsFlag | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+                 kPresetFlag | kSeedFlag | kDeviceFlags | kEnergyFlag | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
   app.footer("Example:\n  residualbind prepare --data sim --out sim/data.h5 --transform log");
   return [flags, &invocation] {
     if (flags->experiments == std::vector<std::string>{"all"}) flags->experiments.clear();

@@ -32,7 +32,7 @@ absl::Status Run(const Flags& flags) {
     return UsageError(absl::StrCat("--position ", flags.position, " and --k ", flags.k, " reach beyond the model's ",
                                    length, " positions; expected position + k of at most that"));
   }
-  RB_ASSIGN_OR_RETURN(const Predictor predictor, Predictor::Create(model, machine.precision, *machine.backend));
+  RB_ASSIGN_OR_RETURN(const Predictor predictor, OpenPredictor(model, flags.common, machine));
   NullOptions null;
   null.n = flags.null_sequences;
   null.seed = flags.common.seed;
@@ -80,7 +80,8 @@ Action DefineScan(CLI::App& app, const Invocation&) {
       ->check(CLI::Range(0, 1000000))
       ->capture_default_str();
   app.add_option("--out", flags->out, "TSV to write (default: stdout)")->type_name("FILE");
-  AddCommonFlags(app, flags->common, kSeedFlag | kMachineFlags | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
+  AddCommonFlags(app, flags->common,
+                 kSeedFlag | kMachineFlags | kEnergyFlag | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
   app.footer("Example:\n  residualbind scan --model models/SIM00001/model.safetensors --top 10");
   return [flags] { return Run(*flags); };
 }

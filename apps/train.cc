@@ -145,6 +145,7 @@ void Describe(const TrainFlags& flags, const TrainConfig& config, const OpenedMa
   record.Set("threads", machine.pool->num_threads());
   record.Set("precision", machine.precision_name);
   record.Set("max_probes", flags.max_probes);
+  record.Set("structure_channels", config.shape.structure);
 }
 
 // Tests the trained models, writes metrics.tsv and run.json, prints the table.
@@ -174,7 +175,11 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
   Reporter reporter(flags.common.progress);
   RunRecord record(invocation);
   reporter.Busy(absl::StrCat("reading ", flags.data, " .."));
-  RB_ASSIGN_OR_RETURN(const Dataset dataset, ReadData(flags, config, *machine.pool));
+  RB_ASSIGN_OR_RETURN(Dataset dataset, ReadData(flags, config, *machine.pool));
+  if (flags.structure.asked()) {
+    reporter.Busy(absl::StrCat("structure of ", Grouped(dataset.num_probes()), " probes .."));
+  }
+  RB_RETURN_IF_ERROR(AddStructure(flags.structure, flags.common, flags.data, *machine.backend, dataset.sequences));
   RB_RETURN_IF_ERROR(FitConfigToData(flags, dataset, config));
   RB_RETURN_IF_ERROR(record.AddInput(flags.data));
   RB_ASSIGN_OR_RETURN(Split split, MakeSplit(dataset, config.seed, config.valid_fraction));

@@ -29,6 +29,7 @@ void AddDataFlags(CLI::App& app, TrainFlags& flags) {
   app.add_option("--transform", flags.transform, "none, log or clip (default: log; none for data transformed already)")
       ->check(CLI::IsMember({"none", "log", "clip"}))
       ->type_name("NAME");
+  AddStructureFlags(app, flags.structure);
   app.add_option("--task", flags.task, "regression, or classification (targets 0 and 1)")
       ->check(CLI::IsMember({"regression", "classification"}))
       ->type_name("NAME")
@@ -124,8 +125,8 @@ absl::Status SetDilations(const TrainFlags& flags, Shape& shape) {
 void AddTrainFlags(CLI::App& app, TrainFlags& flags) {
   AddDataFlags(app, flags);
   AddCommonFlags(app, flags.common,
-                 kPresetFlag | kSeedFlag | kMachineFlags | kDenseFlag | kAlphabetFlag | kResumeFlag | kOverwriteFlag |
-                     kProgressFlag);
+                 kPresetFlag | kSeedFlag | kMachineFlags | kDenseFlag | kEnergyFlag | kAlphabetFlag | kResumeFlag |
+                     kOverwriteFlag | kProgressFlag);
   AddShapeFlags(app, flags);
   AddScheduleFlags(app, flags);
 }

@@ -9,12 +9,14 @@
 
 #include "absl/status/statusor.h"
 #include "apps/common_flags.h"
+#include "apps/structure_flags.h"
 #include "model/config.h"
 
 namespace rb::apps {
 
 struct TrainFlags {
   CommonFlags common;
+  StructureFlags structure;
   std::string data, out;
   std::vector<std::string> experiments;
   std::optional<std::string> transform;

@@ -30,6 +30,7 @@ def main() -> None:
         "kind": "training",
         "note": sys.argv[4] if len(sys.argv) > 4 else "",
         "preset": run["preset"],
+        "structure_channels": run.get("structure_channels", 0),
         "seed": run["seed"],
         "device": run["device"],
         "precision": run["precision"],

@@ -37,14 +37,17 @@ def speed_table(name: str, result: dict) -> list[str]:
     return lines + ["", "Percents of k-mer scans count the work of whole sequences: beyond 100 is what sharing saves."]
 
 
+INPUT = {0: "sequence", 2: "+ PU", 5: "+ PHIME"}  # by structure channels
+
+
 def training_table(found: list[tuple[str, dict]]) -> list[str]:
-    lines = ["Real RNAcompete data:", "", "| experiment | preset | epochs | best epoch | test Pearson | Spearman | n | minutes | memory |",
-             "|---|---|---|---|---|---|---|---|---|"]
+    lines = ["Real RNAcompete data:", "", "| experiment | preset | input | epochs | best epoch | test Pearson | Spearman | n | minutes | memory |",
+             "|---|---|---|---|---|---|---|---|---|---|"]
     for name, result in found:
         for test in result["test"]:
             history = result["history"][test["experiment"]]
             best = max(h["epoch"] for h in history if h["best"])
-            lines.append(f"| [{test['experiment']}](bench/results/{name}) | {result['preset']} | {len(history)} | {best} | "
+            lines.append(f"| [{test['experiment']}](bench/results/{name}) | {result['preset']} | {INPUT[result.get('structure_channels', 0)]} | {len(history)} | {best} | "
                          f"{test['pearson']:.4f} | {test['spearman']:.4f} | {test['n']:,} | "
                          f"{result['seconds']['total'] / 60:.1f} | {result['peak_memory_bytes'] / 2**20:.0f} MiB |")
     notes = [f"- {name}: {result['note']}" for name, result in found if result.get("note")]

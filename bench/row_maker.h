@@ -103,6 +103,9 @@ void AddOtherRows(RowMaker<A>& maker);
 void AddStepRows(const DeviceOptions& options, Precision precision, int models, double step_bytes,
                  std::vector<DeviceRow>& rows);
 
+// Folding: one row a length, whatever the models and precisions.
+void AddFoldRows(const DeviceOptions& options, std::vector<DeviceRow>& rows);
+
 }  // namespace rb::bench
 
 #endif  // RB_BENCH_ROW_MAKER_H_

@@ -11,7 +11,7 @@ commit=$(git -C "$here" rev-parse --short HEAD)
 out="$here/results/$(date +%F)-${machine:-unknown}-$commit.json"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for name in training_bench operators_bench scorer_bench; do
+for name in training_bench operators_bench scorer_bench fold_bench; do
   echo "bench: $name" >&2
   "$build/bin/$name" --benchmark_out="$work/$name.json" --benchmark_out_format=json --benchmark_repetitions=5 \
     --benchmark_report_aggregates_only=true --benchmark_min_time=0.5 "$@" >&2

@@ -103,6 +103,7 @@ std::vector<DeviceRow> DeviceRows(const DeviceOptions& options) {
       }
     }
   }
+  AddFoldRows(options, rows);
   const std::regex wanted(options.operators);
   for (DeviceRow& row : rows) {
     if (std::regex_search(row.name, wanted)) chosen.push_back(std::move(row));

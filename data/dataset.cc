@@ -26,6 +26,12 @@ void Sequences::AppendCentred(const std::string& letters) {
   widths.push_back(static_cast<uint16_t>(letters.size()));
 }
 
+void Sequences::DropTracks() {
+  structure_channels = 0;
+  structure_source.clear();
+  tracks = {};
+}
+
 std::span<const float> Dataset::target(int64_t experiment) const {
   const size_t probes = static_cast<size_t>(num_probes());
   return {targets.data() + static_cast<size_t>(experiment) * probes, probes};

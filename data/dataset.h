@@ -18,12 +18,16 @@ enum class Part : uint8_t { kTrain = 0, kValid = 1, kTest = 2 };
 // RNAcompete data]; the odd one goes to the right.
 constexpr int LeftPadding(int length, int width) { return (length - width) / 2; }
 
+// Where structure tracks come from, when not folded by an energy set of a known name (data/fold_energies_reader.h).
+inline constexpr char kGivenProfiles[] = "given";
+
 // Packed probes (kernels/packed_bases.h), each centred in `length` positions, and optional structure tracks.
 struct Sequences {
   int length = 41;               // L, positions after padding
   int structure_channels = 0;    // S: 0, 2 (paired, unpaired) or 5 (paired, hairpin, internal, multi, external)
   std::vector<uint32_t> bases;   // [size][PackedWords(length)]
   std::vector<float> tracks;     // [size][length][S]; zero at padded positions; empty when S == 0
+  std::string structure_source;  // the energy set's name that folded them, or kGivenProfiles; empty when S == 0
   std::vector<uint16_t> widths;  // [size], bases before padding, 1..length
   std::vector<std::string> ids;  // [size], or empty when the file names none
 
@@ -33,6 +37,7 @@ struct Sequences {
   uint32_t* Append(const uint32_t* packed, uint16_t width);
   // Appends letters (A C G U N, 1 to L of them), centred.
   void AppendCentred(const std::string& letters);
+  void DropTracks();
 };
 
 struct Dataset {

@@ -1,6 +1,8 @@
 #include "data/fold_energies_reader.h"
 
 #include <cmath>
+#include <cstring>
+#include <map>
 #include <set>
 #include <string_view>
 #include <utility>
@@ -8,12 +10,17 @@
 
 #include "absl/strings/numbers.h"
 #include "data/alphabet.h"
+#include "data/dataset.h"
 #include "data/line_reader.h"
+#include "data/sha256.h"
 #include "data/text.h"
 #include "data/text_value.h"
 
 namespace rb {
 namespace {
+
+constexpr char kEnergiesPrefix[] = "energies-";
+constexpr size_t kHashDigits = 16;
 
 // A table of the file. `kinds`: p pair types, b bases, n lengths, 1 a single value, a asymmetries by inner branch (the
 // third is taken).
@@ -44,6 +51,7 @@ std::vector<Table> Tables(FoldEnergies* e) {
 constexpr std::string_view kTetraloopTable = "tetraloop_bonus", kLongLoopTable = "lxc37";
 
 int Entries(char kind) { return kind == 'p' ? kPairTypes + 2 : kind == 'n' ? kMaxLoop + 1 : kind == '1' ? 1 : 5; }
+int EntriesTaken(char kind) { return kind == 'p' ? kPairTypes : kind == 'a' ? 1 : Entries(kind); }
 bool Taken(char kind, int index) {
   return kind == 'p' ? index >= 1 && index <= kPairTypes : kind == 'a' ? index == 2 : true;
 }
@@ -150,6 +158,30 @@ absl::Status ReadLine(const Fields& fields, FoldEnergies* energies) {
   return fields.Error(0, Quoted(fields[0]), "the name of an energy table, such as stack37");
 }
 
+// SHA-256 over every value, whatever the struct's padding.
+std::string HashOf(FoldEnergies& energies) {
+  std::string text;
+  for (const Table& table : Tables(&energies)) {
+    size_t count = 1;
+    for (const char kind : table.kinds) count *= EntriesTaken(kind);
+    Append(&text, table.name);
+    for (size_t i = 0; i < count; ++i) Append(&text, " ", table.values[i]);
+  }
+  uint64_t long_loop = 0;
+  static_assert(sizeof(long_loop) == sizeof(energies.long_loop));
+  std::memcpy(&long_loop, &energies.long_loop, sizeof(long_loop));
+  Append(&text, kLongLoopTable, " ", long_loop);
+  // In the words' order: that of a file's line does not matter.
+  std::map<int, int32_t> bonuses;
+  for (int t = 0; t < energies.num_tetraloops; ++t) {
+    int word = 0;
+    for (const uint8_t code : energies.tetraloops[t].codes) word = 4 * word + code;
+    bonuses[word] = energies.tetraloops[t].bonus;
+  }
+  for (const auto& [word, bonus] : bonuses) Append(&text, " ", word, " ", bonus);
+  return Sha256Hex(text);
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<FoldEnergies>> ReadFoldEnergies(const std::string& path) {
@@ -180,11 +212,23 @@ absl::StatusOr<std::unique_ptr<FoldEnergies>> ReadFoldEnergies(const std::string
   return energies;
 }
 
-absl::StatusOr<std::unique_ptr<FoldFactors>> ReadFoldFactors(const std::string& path) {
-  if (path.empty()) return std::make_unique<FoldFactors>(Turner1999Factors());
+bool IsStructureSource(const std::string& name) {
+  if (name == kTurner1999 || name == kGivenProfiles) return true;
+  const size_t prefix = std::strlen(kEnergiesPrefix);
+  return name.size() == prefix + kHashDigits && name.compare(0, prefix, kEnergiesPrefix) == 0 &&
+         name.find_first_not_of("0123456789abcdef", prefix) == std::string::npos;
+}
+
+absl::StatusOr<EnergySet> ReadEnergySet(const std::string& path) {
+  if (path.empty() || path == kTurner1999) {
+    return EnergySet{kTurner1999, std::make_unique<FoldFactors>(Turner1999Factors())};
+  }
   const auto energies = ReadFoldEnergies(path);
   if (!energies.ok()) return energies.status();
-  return std::make_unique<FoldFactors>(MakeFoldFactors(**energies));
+  auto turner = std::make_unique<FoldEnergies>(Turner1999());
+  const std::string hash = HashOf(**energies);
+  return EnergySet{hash == HashOf(*turner) ? kTurner1999 : kEnergiesPrefix + hash.substr(0, kHashDigits),
+                   std::make_unique<FoldFactors>(MakeFoldFactors(**energies))};
 }
 
 }  // namespace rb

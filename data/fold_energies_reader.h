@@ -19,8 +19,19 @@ namespace rb {
 // Plain, .gz or .xz. NotFound without the file; InvalidArgument "FILE:LINE:COLUMN: found X; expected Y" for anything
 // else than each table once.
 absl::StatusOr<std::unique_ptr<FoldEnergies>> ReadFoldEnergies(const std::string& path);
-// The factors of its energies; of Turner 1999 for an empty path.
-absl::StatusOr<std::unique_ptr<FoldFactors>> ReadFoldFactors(const std::string& path);
+
+inline constexpr char kTurner1999[] = "turner1999";
+
+// A parameter set under the name by which data and models remember it: kTurner1999, or "energies-" and 16 hexadecimal
+// digits of its values' SHA-256.
+struct EnergySet {
+  std::string name;
+  std::unique_ptr<FoldFactors> factors;
+};
+// Whether a name is one of Sequences::structure_source: an energy set's or kGivenProfiles.
+bool IsStructureSource(const std::string& name);
+// Empty or kTurner1999: the built-in one; else that of a file. A file with Turner's values has Turner's name.
+absl::StatusOr<EnergySet> ReadEnergySet(const std::string& path);
 
 }  // namespace rb
 

@@ -15,6 +15,9 @@
 
 namespace rb {
 
+// The dataset that says where structure tracks come from (Sequences::structure_source).
+inline constexpr char kStructureSource[] = "structure_source";
+
 // Keeps HDF5 from printing its error stack while it lives.
 class Hdf5Quiet {
  public:

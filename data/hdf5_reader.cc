@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "data/alphabet.h"
+#include "data/fold_energies_reader.h"
 #include "data/hdf5_file.h"
 #include "data/probes.h"
 #include "data/readers.h"
@@ -221,6 +222,18 @@ bool ReadTransformed(hid_t file) {
   return value != 0;
 }
 
+// What made the tracks, as far as the file says.
+absl::StatusOr<std::string> ReadStructureSource(hid_t file, const std::string& path) {
+  if (!HasLink(file, kStructureSource)) return std::string(kGivenProfiles);
+  const std::string where = Concat(path, ":/", kStructureSource);
+  const auto names = ReadHdf5Strings(file, kStructureSource, where);
+  if (!names.ok()) return names.status();
+  if (names->size() == 1 && IsStructureSource((*names)[0])) return (*names)[0];
+  return absl::InvalidArgumentError(Concat(where, ": found ", names->size(), " names, the first of which is ",
+                                           Quoted(names->empty() ? "" : (*names)[0]),
+                                           "; expected one: ", kGivenProfiles, ", or an energy set's"));
+}
+
 // Opens the groups and leaves only those that hold a wanted experiment.
 absl::StatusOr<std::vector<Group>> OpenGroups(hid_t file, const std::string& path, const ReadOptions& options,
                                               Dataset* dataset) {
@@ -291,6 +304,11 @@ absl::StatusOr<Dataset> ReadHdf5(const std::string& path, const ReadOptions& opt
     return absl::InvalidArgumentError(Concat(path, ":/Y_train: found no experiment; expected at least one column"));
   }
   if (absl::Status status = ReadGroups(*groups, &dataset); !status.ok()) return status;
+  if (dataset.sequences.structure_channels > 0) {
+    auto source = ReadStructureSource(file.id(), path);
+    if (!source.ok()) return source.status();
+    dataset.sequences.structure_source = *std::move(source);
+  }
   if (dataset.num_probes() == 0) {
     return absl::InvalidArgumentError(Concat(path, ":/X_train: found no rows; expected at least one"));
   }

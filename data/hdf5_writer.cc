@@ -80,7 +80,8 @@ void FillX(const Sequences& sequences, int32_t row, float* out) {
   }
 }
 
-absl::Status WriteNames(hid_t file, const std::vector<std::string>& names) {
+// A dataset of fixed-length strings, of shape (names.size()).
+absl::Status WriteStrings(hid_t file, const char* where, const std::vector<std::string>& names) {
   size_t width = 1;
   for (const std::string& name : names) width = std::max(width, name.size());
   std::string bytes(names.size() * width, '\0');
@@ -90,13 +91,12 @@ absl::Status WriteNames(hid_t file, const std::vector<std::string>& names) {
   H5Tset_strpad(type.id(), H5T_STR_NULLPAD);
   const hsize_t count = names.size();
   const Hdf5Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose);
-  Hdf5Handle dataset(H5Dcreate2(file, "experiment", type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
-                     H5Dclose);
+  Hdf5Handle dataset(H5Dcreate2(file, where, type.id(), space.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT), H5Dclose);
   if (!dataset.ok() ||
       (count > 0 && H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()) < 0)) {
-    return WriteFailed("experiment");
+    return WriteFailed(where);
   }
-  return dataset.Close() ? absl::OkStatus() : WriteFailed("experiment");
+  return dataset.Close() ? absl::OkStatus() : WriteFailed(where);
 }
 
 absl::Status WriteTransformed(hid_t file, bool transformed) {
@@ -124,7 +124,11 @@ absl::Status WriteAll(hid_t file, const Dataset& dataset, const Split& split) {
     });
     if (!status.ok()) return status;
   }
-  status = WriteNames(file, dataset.experiments);
+  status = WriteStrings(file, "experiment", dataset.experiments);
+  if (status.ok() && sequences.structure_channels > 0) {
+    const std::string& source = sequences.structure_source;
+    status = WriteStrings(file, kStructureSource, {source.empty() ? kGivenProfiles : source});
+  }
   if (status.ok()) status = WriteTransformed(file, dataset.transformed);
   if (status.ok() && H5Fflush(file, H5F_SCOPE_GLOBAL) < 0) status = WriteFailed("flushing");
   return status;

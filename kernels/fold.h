@@ -48,6 +48,18 @@ struct FoldArgs {
   size_t workspace_bytes = 0;
 };
 
+// Interior loops of n bases that are summed in each of the two passes, were all pairs possible: those of up to kMaxLoop
+// unpaired bases but stacks and bulges of one. A multiply-add each.
+constexpr int64_t FoldLoopTerms(int n) {
+  int64_t terms = 0;
+  for (int distance = kMinHairpin + 1; distance < n; ++distance) {  // of the outer pair
+    const int room = distance - 2 - (kMinHairpin + 1), unpaired = room < kMaxLoop ? room : kMaxLoop;
+    if (room < 0) continue;
+    terms += (n - distance) * (int64_t{unpaired + 1} * (unpaired + 2) / 2 - (room > 0 ? 3 : 1));
+  }
+  return terms;
+}
+
 // What a device keeps of a sequence: triangles of n (n + 1) / 2 values, (i, j) with i <= j.
 inline constexpr int kFoldTriangles = 7;
 RB_HOST_DEVICE constexpr int64_t FoldTriangleBytes(int n) { return int64_t{8} * kFoldTriangles * n * (n + 1) / 2; }

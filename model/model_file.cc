@@ -11,6 +11,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "data/fold_energies_reader.h"
 #include "engine/check.h"
 #include "model/exact_text.h"
 
@@ -23,10 +24,10 @@ constexpr char kProfile[] = "profile";
 
 // Names that ModelFile's own fields take; everything else in the metadata is `extra`.
 bool IsOurKey(const std::string& key, const std::map<std::string, std::string>& settings) {
-  static constexpr const char* kKeys[] = {"format",      "format_version", "version",         "task",
-                                          "experiment",  "epochs",         "best_epoch",      "best_metric",
-                                          "target.kind", "target.minimum", "target.clip",     "target.mean",
-                                          "target.sd",   kChecksumKey,     kHeaderChecksumKey};
+  static constexpr const char* kKeys[] = {"format",      "format_version", "version",     "task",
+                                          "experiment",  "epochs",         "best_epoch",  "best_metric",
+                                          "target.kind", "target.minimum", "target.clip", "target.mean",
+                                          "target.sd",   "structure",      kChecksumKey,  kHeaderChecksumKey};
   for (const char* ours : kKeys) {
     if (key == ours) return true;
   }
@@ -187,6 +188,8 @@ SafeTensors ModelToSafeTensors(const ModelFile& model) {
   content.metadata["target.clip"] = ExactText(model.transform.clip);
   content.metadata["target.mean"] = ExactText(model.transform.mean);
   content.metadata["target.sd"] = ExactText(model.transform.sd);
+  RB_CHECK(model.config.shape.structure == 0 || IsStructureSource(model.structure_source));
+  if (model.config.shape.structure > 0) content.metadata["structure"] = model.structure_source;
   for (const FileTensor& t : FileTensors(table)) {
     content.tensors.push_back(
         TensorF32(t.name, t.shape, {model.parameters.data() + t.offset, static_cast<size_t>(t.size)}));
@@ -226,6 +229,12 @@ absl::StatusOr<ModelFile> ModelFromSafeTensors(const SafeTensors& content, const
   RB_RETURN_IF_ERROR(reader.Number("best_epoch", &model.best_epoch));
   RB_RETURN_IF_ERROR(reader.Number("best_metric", &model.best_metric));
   RB_RETURN_IF_ERROR(reader.TargetTransform(&model.transform));
+  if (model.config.shape.structure > 0) {
+    RB_RETURN_IF_ERROR(reader.Text("structure", &model.structure_source));
+    if (!IsStructureSource(model.structure_source)) {
+      return reader.Fault("metadata 'structure' names neither an energy set nor given profiles");
+    }
+  }
   RB_RETURN_IF_ERROR(reader.Tensors(&model));
   const auto settings = SettingsOf(model.config);
   for (const auto& [key, value] : content.metadata) {

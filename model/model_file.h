@@ -22,6 +22,8 @@ struct ModelFile {
   Transform transform;  // constants of the target transform
   // [length][4] nucleotide frequencies of the training probes (GIA's null model); may be empty.
   std::vector<float> profile;
+  // Of a network with structure: what made its tracks (Sequences::structure_source). Empty without.
+  std::string structure_source;
   std::vector<float> parameters;  // ParameterTable(config.shape).storage() values
   int epochs = 0, best_epoch = 0;
   double best_metric = 0;                    // validation Pearson, or AUROC for classification

@@ -52,7 +52,8 @@ absl::Status CheckSequences(const Sequences& sequences, const ScorerGeometry& ge
   return absl::OkStatus();
 }
 
-absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision precision, Machine& machine) {
+absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision precision, Machine& machine,
+                                            const EnergySet* chosen) {
   const Shape& shape = model.config.shape;
   RB_RETURN_IF_ERROR(ValidateShape(shape));
   RB_CHECK(model.parameters.size() == static_cast<size_t>(ParameterTable(shape).storage()));
@@ -62,10 +63,19 @@ absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision pr
   predictor.geometry_ = GeometryOf(shape);
   const FoldedWeights weights = folding.offsets.At(folded.data(), shape.residual_layers);
   RB_ASSIGN_OR_RETURN(predictor.scorer_, machine.NewScorer(predictor.geometry_, weights, precision));
-  if (shape.structure > 0) {
-    RB_ASSIGN_OR_RETURN(predictor.folder_, machine.NewFolder(shape.length, Turner1999Factors()));
-  }
+  if (shape.structure == 0) return predictor;
+  const absl::StatusOr<const EnergySet*> energies = EnergiesOf(model, chosen);
+  predictor.folds_ = energies.status();
+  if (!energies.ok()) return predictor;  // sequences with tracks need none
+  predictor.energies_ = (*energies)->name;
+  RB_ASSIGN_OR_RETURN(predictor.folder_, machine.NewFolder(shape.length, *(*energies)->factors));
   return predictor;
+}
+
+absl::Status Predictor::AddTracks(Sequences& sequences) const {
+  if (!Folds(sequences)) return absl::OkStatus();
+  RB_RETURN_IF_ERROR(folds_);
+  return AddStructureTracks(geometry_.structure, *folder_, energies_, sequences);
 }
 
 absl::StatusOr<std::vector<float>> Predictor::PredictFolded(const Sequences& sequences,
@@ -80,7 +90,7 @@ absl::StatusOr<std::vector<float>> Predictor::PredictFolded(const Sequences& seq
       const int64_t row = rows.empty() ? i : rows[static_cast<size_t>(i)];
       block.Append(sequences.packed(row), sequences.widths[row]);
     }
-    RB_RETURN_IF_ERROR(AddStructureTracks(geometry_.structure, *folder_, block));
+    RB_RETURN_IF_ERROR(AddTracks(block));
     RB_RETURN_IF_ERROR(
         scorer_->Score(block.bases.data(), block.tracks.data(), nullptr, block.size(), out.data() + first));
   }

@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
+#include "data/fold_energies_reader.h"
 #include "engine/machine.h"
 #include "model/folding.h"
 #include "model/model_file.h"
@@ -32,10 +33,15 @@ absl::Status CheckKmer(int k, int position, int length);
 
 class Predictor {
  public:
-  static absl::StatusOr<Predictor> Create(const ModelFile& model, Precision precision, Machine& machine);
+  // chosen: energies to fold with, as EnergiesOf takes them (model/structure_tracks.h).
+  static absl::StatusOr<Predictor> Create(const ModelFile& model, Precision precision, Machine& machine,
+                                          const EnergySet* chosen = nullptr);
+  // Gives sequences without structure tracks those that the model takes, if it takes any. FailedPrecondition where
+  // EnergiesOf says so; InvalidArgument for sequences that are too long to fold.
+  absl::Status AddTracks(Sequences& sequences) const;
   // Predictions of sequences rows[0..n) (all when rows is empty), in the transformed scale (probabilities when
   // classification). The sequences' length must equal the model's, and their structure channels too, unless they have
-  // none: then sequences are folded first, a block at a time (Turner 1999).
+  // none: then they are made first, a block at a time (AddTracks).
   absl::StatusOr<std::vector<float>> Predict(const Sequences& sequences, std::span<const int32_t> rows = {}) const;
   // Local effects of every k-mer written at `position` over every sequence. drawn: what the sequences were drawn from,
   // if that is so. Models with structure take each sequence with each k-mer, folded. InvalidArgument when the k-mer
@@ -55,7 +61,10 @@ class Predictor {
 
   ScorerGeometry geometry_;
   std::unique_ptr<Scorer> scorer_;
-  std::unique_ptr<Folder> folder_;  // of a model with structure
+  // Of a model with structure.
+  absl::Status folds_;  // or why not
+  std::string energies_;
+  std::unique_ptr<Folder> folder_;
 };
 
 // Metrics of one experiment on the given rows (missing targets dropped). For `published` the targets of each split are

@@ -24,7 +24,7 @@ void StoreTracks(const float* folded, int channels, float* to) {
 
 }  // namespace
 
-absl::Status AddStructureTracks(int channels, Folder& folder, Sequences& sequences) {
+absl::Status AddStructureTracks(int channels, Folder& folder, const std::string& source, Sequences& sequences) {
   if (channels != 2 && channels != kFoldTracks) {
     return absl::InvalidArgumentError(absl::StrCat(channels, " structure tracks; expected 2 or ", kFoldTracks));
   }
@@ -35,6 +35,7 @@ absl::Status AddStructureTracks(int channels, Folder& folder, Sequences& sequenc
   }
   const int64_t size = sequences.size(), positions = sequences.length;
   sequences.structure_channels = channels;
+  sequences.structure_source = source;
   sequences.tracks.assign(static_cast<size_t>(size * positions * channels), 0.0f);
   std::vector<float> folded(static_cast<size_t>(std::min(kBlock, size) * positions * kFoldTracks));
   for (int64_t first = 0; first < size; first += kBlock) {
@@ -47,6 +48,40 @@ absl::Status AddStructureTracks(int channels, Folder& folder, Sequences& sequenc
     }
   }
   return absl::OkStatus();
+}
+
+void PairedAndUnpaired(Sequences& sequences) {
+  RB_CHECK(sequences.structure_channels == kFoldTracks);
+  const size_t bases = sequences.tracks.size() / kFoldTracks;
+  // Forwards, in place: what is written lies before what is still to be read.
+  for (size_t i = 0; i < bases; ++i) {
+    float two[2];
+    StoreTracks(&sequences.tracks[i * kFoldTracks], 2, two);
+    std::copy_n(two, 2, &sequences.tracks[2 * i]);
+  }
+  sequences.tracks.resize(2 * bases);
+  sequences.structure_channels = 2;
+}
+
+absl::StatusOr<const EnergySet*> EnergiesOf(const ModelFile& model, const EnergySet* chosen) {
+  static const EnergySet* const turner = new EnergySet(*ReadEnergySet(kTurner1999));  // built in: cannot fail
+  const std::string& source = model.structure_source;
+  const bool given = source == kGivenProfiles;
+  if (chosen != nullptr && (given || chosen->name == source)) return chosen;
+  if (chosen == nullptr && source == kTurner1999) return turner;
+  const std::string& name = model.experiment;
+  if (chosen != nullptr) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the model of ", name, " was trained on structure folded with ", source, ", not ", chosen->name,
+                     "; expected --energy with that parameter set, or none if it is ", kTurner1999));
+  }
+  if (given) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the model of ", name, " was trained on structure profiles that came with its data; expected ",
+                     "sequences with such profiles, or --energy ", kTurner1999, " (or a FILE) to fold them with that"));
+  }
+  return absl::FailedPreconditionError(absl::StrCat("the model of ", name, " was trained on structure folded with ",
+                                                    source, "; expected --energy FILE with that parameter set"));
 }
 
 }  // namespace rb

@@ -2,9 +2,14 @@
 #ifndef RB_MODEL_STRUCTURE_TRACKS_H_
 #define RB_MODEL_STRUCTURE_TRACKS_H_
 
+#include <string>
+
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "data/dataset.h"
+#include "data/fold_energies_reader.h"
 #include "engine/machine.h"
+#include "model/model_file.h"
 
 namespace rb {
 
@@ -12,7 +17,16 @@ namespace rb {
 // internal loop, a multiloop or outside all pairs (kernels/fold.h). 0 at padded positions. What tracks there were are
 // replaced. InvalidArgument: other channels, a sequence of more than kMaxFoldLength bases; the machine's errors.
 // folder: for the sequences' positions.
-absl::Status AddStructureTracks(int channels, Folder& folder, Sequences& sequences);
+// source: the name of the folder's energies.
+absl::Status AddStructureTracks(int channels, Folder& folder, const std::string& source, Sequences& sequences);
+
+// Makes two tracks of five.
+void PairedAndUnpaired(Sequences& sequences);
+
+// The energies that structure for a model is to be made with: those it was trained on, or `chosen` by the user (may be
+// null) where it was trained on profiles that came with its data. FailedPrecondition where these do not agree, or there
+// is no choice. Valid as long as `chosen`.
+absl::StatusOr<const EnergySet*> EnergiesOf(const ModelFile& model, const EnergySet* chosen);
 
 }  // namespace rb
 

@@ -1,5 +1,6 @@
 """residualbind fold: profiles add up to one, follow known structures, do not depend on threads, company or machine."""
 import array
+import json
 import math
 import random
 import zipfile
@@ -97,8 +98,93 @@ def networks_with_structure():
     for found in (float(table("g/effects.tsv")[0]["mean"]), *scanned):
         check(abs(found - mean) < 1e-5, f"patterns are folded with their sequences: {found}, {mean}")
     equal(len(scanned), 1, "GCAUG is scanned")
-    refuses(1, ["--method mutate"], "ism", "--model", "phime/m/SIM00001", "--input", "two.fa", "--method", "gradient", "--out", "x.npz")
+    refuses(1, ["none.txt"], "predict", "--models", "phime/m", "--input", "in.fa", "--energy", "none.txt")
+    refuses(1, ["one input form"], "predict", "--models", "phime/m", "pu/m", "--input", "in.fa")
     refuses(1, ["exists already"], "train", "--data", "pu/data.h5", "--out", "pu/m", *small)
+    gradients(seqs[2])
+    # One file of five tracks serves all networks.
+    for structure in ("pu", "none"):
+        succeeds("prepare", "--data", "phime/data.h5", "--transform", "none", "--structure", structure, "--out",
+                 f"of5/{structure}/data.h5", "--progress", "none")
+    check(model_info("pu/m")["structure_source"] == model_info("phime/m")["structure_source"] == "turner1999", "what made the structure")
+    succeeds("train", "--data", "of5/pu/data.h5", "--out", "of5/m", *small)
+    equal(read("of5/m/SIM00001/history.tsv"), read("pu/m/SIM00001/history.tsv"), "two tracks of five are the two folded")
+    refuses(1, ["--structure pu or none"], "train", "--data", "pu/data.h5", "--structure", "phime", "--out", "x", *small)
+
+
+def model_info(folder):
+    return json.loads(succeeds("model", "info", f"{folder}/SIM00001/model.safetensors", "--json")[0])
+
+
+def gradients(sequence):
+    """By letters and by tracks: a small change of given tracks does what the gradient by them says."""
+    succeeds("ism", "--model", "phime/m/SIM00001", "--input", "two.fa", "--method", "gradient", "--out", "g.npz", "--progress", "none")
+    tracks, slopes = floats("g.npz", "structure"), floats("g.npz", "structure_gradients")
+    equal((len(tracks), len(slopes), len(floats("g.npz", "hypothetical"))), (205, 205, 164), "values of the maps")
+    check(any(slopes), "structure matters")
+    write = lambda values: pathlib.Path("p.txt").write_text(
+        f">s2\n" + "".join(" ".join(f"{v:.9g}" for v in values[c * 41 : c * 41 + 41]) + "\n" for c in range(5)))
+    changed, difference, step = list(tracks), 0.0, 0.004
+    for p in range(41):  # from the likeliest track to another one
+        order = sorted(range(5), key=lambda c: tracks[c * 41 + p])
+        for c, change in ((order[4], -step), (order[p % 4], step)):
+            changed[c * 41 + p] += change
+            difference += change * slopes[c * 41 + p]
+    found = []
+    for values in (tracks, changed):
+        write(values)
+        succeeds("predict", "--models", "phime/m", "--input", "two.fa", "--profiles", "p.txt", "--out", "p.tsv", "--overwrite",
+                 "--progress", "none")
+        found.append(float(table("p.tsv")[0]["SIM00001"]))
+    check(abs(found[0] - float(table("two.tsv")[0]["SIM00001"])) < 1e-5, "profiles that fold wrote are profiles")
+    check(abs(found[1] - found[0] - difference) < 0.1 * abs(difference) + 2e-6, f"gradients by tracks: {found}, {difference}")
+
+
+@test
+def given_profiles_and_energies():
+    simulate("sim", probes=300)
+    small = (*SMALL, "--progress", "none", "--epochs", 1)
+    seqs = [r["seq"] for r in table("sim/sequences.tsv")]
+    pathlib.Path("seqs.txt").write_text("\n".join(seqs) + "\n")
+    succeeds("fold", "--input", "seqs.txt", "--out", "p.tsv", "--progress", "none")
+    records = {}
+    for row in table("p.tsv"):
+        records.setdefault(row["name"], []).append([row[t] for t in TRACKS])
+    pathlib.Path("p.txt").write_text("".join(f">{s}\n" + "".join("\t".join(c) + "\n" for c in zip(*records[f"seq{i + 1}"]))
+                                             for i, s in enumerate(seqs)))
+    # Profiles as fold makes them train the network that folding trains.
+    succeeds("train", "--data", "sim", "--structure", "phime", "--out", "folded", *small)
+    succeeds("train", "--data", "sim", "--profiles", "p.txt", "--out", "given", *small)
+    history = [[float(r["valid_loss"]) for r in table(f"{m}/SIM00001/history.tsv")] for m in ("folded", "given")]
+    check(abs(history[0][0] - history[1][0]) < 1e-4, f"losses of both: {history}")
+    equal([model_info(m)["structure_source"] for m in ("folded", "given")], ["turner1999", "given"], "sources")
+    refuses(1, ["came with its data", "--energy turner1999"], "predict", "--models", "given", "--input", "seqs.txt")
+    succeeds("predict", "--models", "given", "--input", "seqs.txt", "--energy", "turner1999", "--out", "a.tsv", "--progress", "none")
+    succeeds("predict", "--models", "given", "--input", "seqs.txt", "--profiles", "p.txt", "--out", "b.tsv", "--progress", "none")
+    a, b = [[float(r["SIM00001"]) for r in table(f)] for f in ("a.tsv", "b.tsv")]
+    check(max(abs(x - y) for x, y in zip(a, b)) < 1e-4, "folded or given")
+    succeeds("evaluate", "--data", "sim", "--models", "folded", "--out", "e.tsv", "--progress", "none")
+    tests = [float(table(f)[0]["pearson"]) for f in ("e.tsv", "folded/metrics.tsv")]
+    check(abs(tests[0] - tests[1]) < 1e-6, f"a table is folded where it is evaluated: {tests}")
+    # Long sequences: windows take their part of the profile.
+    first, second = [i for i, s in enumerate(seqs) if len(s) == 41][:2]
+    pathlib.Path("long.fa").write_text(f">a\n{seqs[first]}{seqs[second]}\n")
+    pathlib.Path("long.txt").write_text(">a\n" + "".join(
+        "\t".join(x + y) + "\n" for x, y in zip(zip(*records[f"seq{first + 1}"]), zip(*records[f"seq{second + 1}"]))))
+    succeeds("predict", "--models", "given", "--input", "long.fa", "--profiles", "long.txt", "--windows", "all", "--out", "w.tsv",
+             "--progress", "none")
+    windows = [float(r["SIM00001"]) for r in table("w.tsv")]
+    equal(len(windows), 42, "windows")
+    check(abs(windows[0] - b[first]) < 1e-6 and abs(windows[-1] - b[second]) < 1e-6, "a window has its bases' profile")
+    pathlib.Path("short.txt").write_text(">a\n1\n0\n0\n0\n0\n")
+    refuses(1, ["short.txt:2:", "one a base"], "predict", "--models", "given", "--input", "long.fa", "--profiles", "short.txt")
+    refuses(2, ["sequence alone"], "predict", "--models", sequence_model(small), "--input", "long.fa", "--profiles", "long.txt")
+    refuses(2, ["not folded"], "train", "--data", "sim", "--profiles", "p.txt", "--energy", "turner1999", "--out", "x", *small)
+
+
+def sequence_model(small):
+    succeeds("train", "--data", "sim", "--out", "plain", *small)
+    return "plain"
 
 
 @test

@@ -124,7 +124,7 @@ inline std::string SharedData() {
 }
 
 // `status` is this error and its message holds every one of `parts`; counted.
-inline void ExpectError(const absl::Status& status, absl::StatusCode code, std::initializer_list<std::string> parts) {
+inline void ExpectError(const absl::Status& status, absl::StatusCode code, const std::vector<std::string>& parts) {
   ExpectEqual(static_cast<int>(status.code()), static_cast<int>(code), status.ToString());
   const std::string message(status.message());
   for (const std::string& part : parts) {
@@ -137,7 +137,7 @@ inline void ExpectError(const absl::Status& status, absl::StatusCode code, std::
 
 // The same of a StatusOr.
 template <class T>
-void ExpectError(const T& result, absl::StatusCode code, std::initializer_list<std::string> parts) {
+void ExpectError(const T& result, absl::StatusCode code, const std::vector<std::string>& parts) {
   ExpectError(result.status(), code, parts);
 }
 

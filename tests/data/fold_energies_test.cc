@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -165,6 +166,31 @@ TEST(FoldEnergies, ProfilesEqualTheReference) {
   }
   std::printf("%d sequences, largest difference %.2e\n", sequences, worst);
   ExpectEqual(sequences, 300);
+}
+
+TEST(EnergySet, IsNamedByItsValues) {
+  const TemporaryFolder folder;
+  auto energies = std::make_unique<FoldEnergies>(Turner1999());
+  ExpectEqual(ReadEnergySet("")->name, std::string(kTurner1999));
+  const std::string same = folder.Write("same.txt", Joined(TableLines(*energies)));
+  ExpectEqual(ReadEnergySet(same)->name, std::string(kTurner1999));
+  std::set<std::string> names;
+  std::swap(energies->tetraloops[0], energies->tetraloops[1]);  // order says nothing
+  ExpectEqual(ReadEnergySet(folder.Write("o.txt", Joined(TableLines(*energies))))->name, std::string(kTurner1999));
+  for (int32_t* const value : {&energies->stack[5][5], &energies->int22[0][0][0][0][0][1], &energies->asymmetry,
+                               &energies->tetraloops[3].bonus}) {
+    ++*value;
+    const std::string path = folder.Write("e.txt", Joined(TableLines(*energies)));
+    const EnergySet set = ReadEnergySet(path).value();
+    ExpectEqual(set.name, ReadEnergySet(path)->name);
+    ExpectEqual(IsStructureSource(set.name), true, set.name);
+    names.insert(set.name);
+  }
+  ExpectEqual(names.size(), size_t{4});
+  for (const char* const other : {"", "turner", "energies-", "energies-0123456789abcde", "energies-0123456789abcdeg"}) {
+    ExpectEqual(IsStructureSource(other), false, other);
+  }
+  ExpectEqual(ReadEnergySet(folder / "none.txt").status().code(), StatusCode::kNotFound);
 }
 
 }  // namespace

@@ -89,6 +89,7 @@ TEST(Hdf5, WhatIsWrittenReadsBack) {
     dataset.transformed = tracks == 2;
     dataset.sequences.structure_channels = tracks;
     for (int i = 0; i < 2500 * 41 * tracks; ++i) dataset.sequences.tracks.push_back(static_cast<float>(i % 97) / 97);
+    if (tracks == 5) dataset.sequences.structure_source = "energies-0123456789abcdef";
     const Split split = MakeSplit(dataset, 3).value();
     ASSERT_TRUE(WriteHdf5(dataset, split, folder / "d.h5").ok());
     test::ThreadParallel parallel(1);
@@ -96,6 +97,8 @@ TEST(Hdf5, WhatIsWrittenReadsBack) {
     ExpectEqual(back.experiments, dataset.experiments);
     ExpectEqual(back.transformed, dataset.transformed);
     ExpectEqual(back.sequences.structure_channels, tracks);
+    const std::string source = tracks == 5 ? dataset.sequences.structure_source : tracks == 2 ? kGivenProfiles : "";
+    ExpectEqual(back.sequences.structure_source, source);
     std::vector<int32_t> order = split.train;
     order.insert(order.end(), split.valid.begin(), split.valid.end());
     order.insert(order.end(), split.test.begin(), split.test.end());

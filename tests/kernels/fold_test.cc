@@ -242,5 +242,23 @@ TEST(Fold, SameBitsInAnyCompany) {
   }
 }
 
+// Against the loops counted one by one.
+TEST(Fold, LoopTerms) {
+  for (const int n : {1, 6, 7, 9, 20, 41, 60}) {
+    int64_t loops = 0;
+    for (int i = 0; i < n; ++i) {
+      for (int j = i + 4; j < n; ++j) {
+        for (int k = i + 1; k < j; ++k) {
+          for (int l = k + 4; l < j; ++l) {
+            const int unpaired = k - i - 1 + j - l - 1;
+            loops += unpaired >= 2 && unpaired <= kMaxLoop;
+          }
+        }
+      }
+    }
+    ExpectEqual(FoldLoopTerms(n), loops, std::to_string(n));
+  }
+}
+
 }  // namespace
 }  // namespace rb::test

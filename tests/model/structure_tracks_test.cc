@@ -25,10 +25,8 @@ constexpr int kLength = 24;
 Sequences TestSequences() {
   Sequences sequences;
   sequences.length = kLength;
-  for (const std::string& letters : {"GGGGCGAAAGCCCC", "AAAAAAAAAAAAAAAAAAAAAAAA", "GGGNNNNNCCC", "A"}) {
-    sequences.bases.resize(sequences.bases.size() + PackedWords(kLength));
-    PackCentred(letters, kLength, sequences.bases.data() + sequences.bases.size() - PackedWords(kLength));
-    sequences.widths.push_back(static_cast<uint16_t>(letters.size()));
+  for (const char* const letters : {"GGGGCGAAAGCCCC", "AAAAAAAAAAAAAAAAAAAAAAAA", "GGGNNNNNCCC", "A"}) {
+    sequences.AppendCentred(letters);
   }
   return sequences;
 }
@@ -39,8 +37,8 @@ TEST(StructureTracks, OfEveryBaseAndOfNoPadding) {
   const auto machine = MakeCpuBackend<float>(pool);
   const auto folder = machine->NewFolder(kLength, *factors).value();
   Sequences two = TestSequences(), five = two;
-  ASSERT_TRUE(AddStructureTracks(2, *folder, two).ok());
-  ASSERT_TRUE(AddStructureTracks(5, *folder, five).ok());
+  ASSERT_TRUE(AddStructureTracks(2, *folder, kTurner1999, two).ok());
+  ASSERT_TRUE(AddStructureTracks(5, *folder, kTurner1999, five).ok());
   ExpectEqual(two.tracks.size(), size_t{4 * kLength * 2});
   ExpectEqual(five.structure_channels, 5);
   for (int n = 0; n < 4; ++n) {
@@ -67,16 +65,51 @@ TEST(StructureTracks, Refusals) {
   const auto machine = MakeCpuBackend<float>(pool);
   const auto folder = machine->NewFolder(kLength, *factors).value();
   Sequences sequences = TestSequences();
-  ExpectEqual(AddStructureTracks(3, *folder, sequences).code(), absl::StatusCode::kInvalidArgument);
+  ExpectEqual(AddStructureTracks(3, *folder, kTurner1999, sequences).code(), absl::StatusCode::kInvalidArgument);
   Sequences none;
   none.length = kLength;
-  ExpectEqual(AddStructureTracks(5, *folder, none).ok(), true);
+  ExpectEqual(AddStructureTracks(5, *folder, kTurner1999, none).ok(), true);
   Sequences wide;
   wide.length = 256;
   wide.bases.resize(PackedWords(256));
   wide.widths.push_back(201);
-  const absl::Status refused = AddStructureTracks(2, *machine->NewFolder(256, *factors).value(), wide);
+  const absl::Status refused = AddStructureTracks(2, *machine->NewFolder(256, *factors).value(), kTurner1999, wide);
   EXPECT_THAT(std::string(refused.message()), HasSubstr("201 bases"));
+}
+
+TEST(StructureTracks, TwoOfFive) {
+  ThreadPool pool(1);
+  const auto machine = MakeCpuBackend<float>(pool);
+  const auto folder = machine->NewFolder(kLength, Turner1999Factors()).value();
+  Sequences two = TestSequences(), five = two;
+  ASSERT_TRUE(AddStructureTracks(2, *folder, kTurner1999, two).ok());
+  ASSERT_TRUE(AddStructureTracks(5, *folder, kTurner1999, five).ok());
+  PairedAndUnpaired(five);
+  ExpectEqual(five.structure_channels, 2);
+  ExpectEqual(five.tracks, two.tracks);
+  ExpectEqual(five.structure_source, std::string(kTurner1999));
+}
+
+TEST(EnergiesOf, TheModelsOwnOrTheUsersWhereItHasNone) {
+  const EnergySet turner{kTurner1999, nullptr}, other{"energies-0123456789abcdef", nullptr};
+  ModelFile model;
+  model.experiment = "EXP1";
+  const auto name = [&](const char* source, const EnergySet* chosen) {
+    model.structure_source = source;
+    const auto found = EnergiesOf(model, chosen);
+    if (found.ok()) return (*found)->name;
+    ExpectEqual(found.status().code(), absl::StatusCode::kFailedPrecondition);
+    return std::string(found.status().message());
+  };
+  ExpectEqual(name(kTurner1999, nullptr), turner.name);
+  ExpectEqual(name(kTurner1999, &turner), turner.name);
+  ExpectEqual(name(other.name.c_str(), &other), other.name);
+  ExpectEqual(name(kGivenProfiles, &turner), turner.name);
+  ExpectEqual(name(kGivenProfiles, &other), other.name);
+  EXPECT_THAT(name(kTurner1999, &other), HasSubstr("EXP1 was trained on structure folded with turner1999, not"));
+  EXPECT_THAT(name(other.name.c_str(), &turner), HasSubstr("not turner1999"));
+  EXPECT_THAT(name(other.name.c_str(), nullptr), HasSubstr("--energy FILE"));
+  EXPECT_THAT(name(kGivenProfiles, nullptr), HasSubstr("--energy turner1999"));
 }
 
 }  // namespace

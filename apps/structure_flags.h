@@ -1,0 +1,31 @@
+// --structure, --profiles, --energy: the structure tracks of a data set.
+#ifndef RB_APPS_STRUCTURE_FLAGS_H_
+#define RB_APPS_STRUCTURE_FLAGS_H_
+
+#include <CLI/CLI.hpp>
+#include <string>
+
+#include "absl/status/status.h"
+#include "apps/common_flags.h"
+#include "data/dataset.h"
+
+namespace rb::apps {
+
+struct StructureFlags {
+  std::string structure, profiles;
+
+  // Whether sequences are to be folded or profiles to be read, if the data have none.
+  bool asked() const { return !profiles.empty() || (!structure.empty() && structure != "none"); }
+};
+
+// --energy is one of the common flags.
+void AddStructureFlags(CLI::App& app, StructureFlags& flags);
+
+// Tracks as the flags ask for: those of the data (five of which make two), else those of --profiles, else folded.
+// `path` is the data's, for messages.
+absl::Status AddStructure(const StructureFlags& flags, const CommonFlags& common, const std::string& path,
+                          Machine& machine, Sequences& sequences);
+
+}  // namespace rb::apps
+
+#endif  // RB_APPS_STRUCTURE_FLAGS_H_
