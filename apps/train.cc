@@ -13,18 +13,22 @@
 #include "apps/run_record.h"
 #include "apps/text.h"
 #include "apps/train_flags.h"
+#include "apps/train_plan.h"
 #include "apps/train_progress.h"
 #include "data/readers.h"
 #include "data/writers.h"
 #include "engine/check.h"
 #include "kernels/feistel.h"
 #include "kernels/philox.h"
+#include "model/checkpoint.h"
 #include "model/predictor.h"
+#include "model/run_files.h"
 #include "model/trainer.h"
 
 namespace rb::apps {
 namespace {
 
+constexpr char kResumeHint[] = ", or --resume to go on from its checkpoints";
 constexpr uint64_t kSubsetId = 1;  // of Purpose::kSplit; 0 is the split itself
 
 // Keeps `n` of the rows, chosen by the seed, in their order.
@@ -68,11 +72,18 @@ absl::Status CheckOutputs(const TrainFlags& flags) {
     if (flags.common.overwrite) return UsageError("--resume and --overwrite exclude each other; expected one of them");
     return absl::OkStatus();
   }
-  std::vector<std::string> files = {JoinPath(flags.out, "checkpoint.safetensors"), JoinPath(flags.out, "metrics.tsv")};
-  for (const std::string& experiment : flags.experiments) {
-    files.push_back(JoinPath(JoinPath(flags.out, experiment), "model.safetensors"));
+  return RefuseExisting({JoinPath(flags.out, "metrics.tsv")}, flags.common.overwrite, kResumeHint);
+}
+
+absl::Status CheckModelOutputs(const TrainFlags& flags, const std::vector<PlannedModel>& models) {
+  if (flags.common.resume) return absl::OkStatus();
+  std::vector<std::string> files;
+  for (const PlannedModel& model : models) {
+    files.push_back(CheckpointPath(flags.out, model.folder));
+    files.push_back(PreviousCheckpointPath(flags.out, model.folder));
+    files.push_back(ModelPath(flags.out, model.folder));
   }
-  return RefuseExisting(files, flags.common.overwrite, ", or --resume to go on from its checkpoint");
+  return RefuseExisting(files, flags.common.overwrite, kResumeHint);
 }
 
 void SayData(const TrainFlags& flags, const Dataset& dataset, const Split& split, size_t all_train,
@@ -176,6 +187,8 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
   reporter.Busy(absl::StrCat("reading ", flags.data, " .."));
   RB_ASSIGN_OR_RETURN(const Dataset dataset, ReadData(flags, config, *machine.pool));
   RB_RETURN_IF_ERROR(FitConfigToData(flags, dataset, config));
+  RB_ASSIGN_OR_RETURN(std::vector<PlannedModel> models, PlanModels(flags, config, dataset.experiments));
+  RB_RETURN_IF_ERROR(CheckModelOutputs(flags, models));
   RB_RETURN_IF_ERROR(record.AddInput(flags.data));
   RB_ASSIGN_OR_RETURN(Split split, MakeSplit(dataset, config.seed, config.valid_fraction));
   const size_t all_train = split.train.size();
@@ -190,11 +203,12 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
   size_t width = 0;
   for (const std::string& name : dataset.experiments) width = std::max(width, name.size());
   TrainReporter observer(reporter, config.shape.classification, width);
-  const TrainOptions options{config, dataset.experiments, flags.out, flags.common.resume, 1, flags.models_at_once};
+  const TrainOptions options{std::move(models), flags.out, flags.common.resume, 1, flags.models_at_once};
   absl::StatusOr<std::vector<TrainResult>> results;
   {
     const SignalGuard guard;
-    results = Train(options, dataset, split, *machine.backend, &observer);
+    Machine* const machines[] = {machine.backend.get()};
+    results = Train(options, dataset, split, machines, &observer);
   }
   if (absl::IsCancelled(results.status())) return Stopped(invocation, observer.epochs());
   RB_RETURN_IF_ERROR(results.status());

@@ -47,6 +47,13 @@ void AddDataFlags(CLI::App& app, TrainFlags& flags) {
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 53))
       ->type_name("N")
       ->capture_default_str();
+  app.add_option("--replicates", flags.replicates, "repetitions of each model, numbered from --replicate on")
+      ->check(CLI::Range(1, 100000))
+      ->type_name("N")
+      ->capture_default_str();
+  app.add_option("--grid", flags.grid,
+                 "a model for every combination of the values: names of flags below, or dropout for all rates at once")
+      ->type_name("NAME=V,V..");
 }
 
 void AddShapeFlags(CLI::App& app, TrainFlags& f) {

@@ -21,6 +21,8 @@ struct TrainFlags {
   std::string task = "regression";
   int64_t max_probes = 0;
   uint64_t replicate = 0;
+  int replicates = 1;
+  std::vector<std::string> grid;  // NAME=V[,V..]
   int models_at_once = 0;
   // Absent ones keep the preset's value.
   std::optional<int> length, filters, first_width, width, residual_layers, pool, hidden, epochs, decay_patience,
