@@ -7,6 +7,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -71,6 +72,11 @@ absl::StatusOr<Predictor> OpenPredictor(const ModelFile& model, const CommonFlag
 
 // `training`: the precision is used for training too, where CPUs have fp32 only.
 absl::StatusOr<OpenedMachine> OpenMachine(const CommonFlags& flags, bool training);
+
+// Several of one kind: CUDA devices (cuda, or auto where there are some) counted from 0, or parts of the CPU, whose
+// threads are shared out. workers 0: every CUDA device that is like the first, or one machine. The calling thread has
+// the first of them. Usage errors when there are fewer devices or threads.
+absl::StatusOr<std::vector<OpenedMachine>> OpenMachines(const CommonFlags& flags, int workers, bool training);
 
 }  // namespace rb::apps
 

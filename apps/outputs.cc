@@ -9,6 +9,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "apps/train_plan.h"
 #include "engine/check.h"
 
 namespace rb::apps {
@@ -59,6 +60,22 @@ absl::Status CheckWritable(const std::string& folder) {
       absl::StrCat(at.string(), ": cannot be written (", std::strerror(errno), "); expected a writable folder"));
 }
 
+namespace {
+
+// The model in `folder`, or those of its grid and replicates.
+void AddModelsIn(const fs::path& folder, std::vector<fs::path>* models) {
+  std::error_code error;
+  if (fs::exists(folder / "model.safetensors", error)) {
+    models->push_back(folder / "model.safetensors");
+    return;
+  }
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    if (IsPlannedFolder(entry.path().filename().string())) AddModelsIn(entry.path(), models);
+  }
+}
+
+}  // namespace
+
 absl::StatusOr<std::vector<std::string>> FindModels(const std::vector<std::string>& arguments) {
   std::vector<std::string> found;
   std::set<std::string> seen;
@@ -83,9 +100,7 @@ absl::StatusOr<std::vector<std::string>> FindModels(const std::vector<std::strin
       continue;
     }
     std::vector<fs::path> inside;
-    for (const auto& entry : fs::directory_iterator(argument, error)) {
-      if (fs::exists(entry.path() / "model.safetensors", error)) inside.push_back(entry.path() / "model.safetensors");
-    }
+    for (const auto& entry : fs::directory_iterator(argument, error)) AddModelsIn(entry.path(), &inside);
     if (inside.empty()) {
       return absl::NotFoundError(absl::StrCat(
           argument, ": holds no models; expected model.safetensors, or folders with one each, as train writes them"));

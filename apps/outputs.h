@@ -25,7 +25,7 @@ absl::Status MakeFolder(const std::string& folder);
 absl::Status CheckWritable(const std::string& folder);
 
 // The model files behind --models: a file, a folder with model.safetensors, or a folder of such folders (sorted by
-// name).
+// name), those of replicates and grids (apps/train_plan.h) below them included.
 absl::StatusOr<std::vector<std::string>> FindModels(const std::vector<std::string>& arguments);
 
 struct LoadedModel {

@@ -23,7 +23,9 @@ struct TrainFlags {
   std::string task = "regression";
   int64_t max_probes = 0;
   uint64_t replicate = 0;
-  int models_at_once = 0;
+  int replicates = 1;
+  std::vector<std::string> grid;  // NAME=V[,V..]
+  std::string models_in_flight = "auto", workers = "auto";
   // Absent ones keep the preset's value.
   std::optional<int> length, filters, first_width, width, residual_layers, pool, hidden, epochs, decay_patience,
       stop_patience;
@@ -31,6 +33,9 @@ struct TrainFlags {
   std::optional<float> dropout_first, dropout_inner, dropout_before_pool, dropout_after_pool, dropout_dense;
   std::optional<double> learning_rate, decay, valid_fraction;
 };
+
+// The number in a flag that takes a number or auto: 0 for auto.
+int CountOrAuto(const std::string& text);
 
 void AddTrainFlags(CLI::App& app, TrainFlags& flags);
 

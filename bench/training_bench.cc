@@ -74,7 +74,7 @@ void TrainingStep(benchmark::State& state, const bench::Peak& peak, const Shape&
   state.counters["sequences/s"] = rate;
   state.counters["GFLOP/s"] = rate * TrainingFlops(shape) * 1e-9;
   state.counters["percent_of_peak"] = 100 * rate * TrainingFlops(shape) / (peak.fp32 * 1e9 * threads);
-  state.counters["memory_MiB"] = static_cast<double>(bed.net->memory()) / (1 << 20);
+  state.counters["memory_MiB"] = static_cast<double>(bed.net->allocated()) / (1 << 20);
 }
 
 void Register(const bench::Peak& peak) {

@@ -188,6 +188,17 @@ absl::Status WriteFile(const std::string& path, std::string_view content) {
   return status;
 }
 
+absl::Status WriteFileKeepingLast(const std::string& path, std::string_view content, const std::string& previous) {
+  auto file = AtomicFile::Create(path);
+  if (!file.ok()) return file.status();
+  absl::Status status = file->Append(content);
+  if (status.ok()) status = file->Finish();
+  if (!status.ok()) return status;
+  // The new one is complete on disk before the old one is touched.
+  if (::rename(path.c_str(), previous.c_str()) != 0 && errno != ENOENT) return WriteError(path, "renaming", errno);
+  return file->Commit();
+}
+
 absl::Status WritePieces(const std::string& path, int64_t pieces, const std::function<std::string(int64_t)>& piece) {
   auto file = AtomicFile::Create(path);
   if (!file.ok()) return file.status();

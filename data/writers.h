@@ -16,7 +16,12 @@ namespace rb {
 // (ResourceExhausted when the disk is full).
 absl::Status WriteFile(const std::string& path, std::string_view content);
 
-// The same of many pieces, one after the other as piece(i) makes them, i in [0, pieces): memory is that of one.
+// The same, but the file that stood there before, if there was one, is kept as `previous`, whose own old content goes.
+// Killed at any moment, one of the two is whole: in between `path` may be missing while `previous` holds its content.
+absl::Status WriteFileKeepingLast(const std::string& path, std::string_view content, const std::string& previous);
+
+// The same as WriteFile of many pieces, one after the other as piece(i) makes them, i in [0, pieces): memory is that of
+// one.
 absl::Status WritePieces(const std::string& path, int64_t pieces, const std::function<std::string(int64_t)>& piece);
 
 // For writers that need a file name (HDF5): calls `write(temporary)`; renames on success, deletes on failure.

@@ -47,6 +47,7 @@ std::unique_ptr<Backend<T>> MakeCpuBackend(Parallel& parallel);
 // Training precision of a machine: fp32 and tf32 store float activations, bf16 stores BFloat16.
 // UNAVAILABLE, saying what is missing, without driver, device `device` (as CUDA counts them) or CUDA build.
 absl::Status CudaAvailable(int device);
+int CudaDevices();  // that are visible, of whatever kind
 // Who multiplies in the dense layer: our kernels, or cuBLAS behind the same contract. cuBLAS may choose its algorithm
 // by the number of models, so that a model's bits may then depend on those beside it: for comparison, never the
 // default.

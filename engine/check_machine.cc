@@ -96,6 +96,8 @@ class CheckMachine : public Backend<float, A> {
   std::string Describe() const override {
     return absl::StrCat("check: ", cpu_->Describe(), " against ", device_.Describe());
   }
+  absl::Status BindThread() override { return device_.BindThread(); }
+  std::optional<size_t> FreeMemory() const override { return device_.FreeMemory(); }
   std::unique_ptr<Arena> NewArena() override {
     return std::make_unique<TwinArena>(memory_, cpu_->NewArena(), device_.NewArena());
   }

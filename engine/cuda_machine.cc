@@ -70,6 +70,12 @@ class CudaRuntime : public DeviceRuntime {
     return absl::StrCat("cuda:", device_, ": ", properties_.name, ", ", properties_.multiProcessorCount,
                         " multiprocessors, compute capability ", properties_.major, ".", properties_.minor);
   }
+  absl::Status BindThread() override { return CudaStatus(cudaSetDevice(device_), "choosing the device"); }
+  std::optional<size_t> FreeMemory() const override {
+    size_t free = 0, total = 0;
+    if (cudaMemGetInfo(&free, &total) != cudaSuccess) return std::nullopt;
+    return free;
+  }
   absl::StatusOr<void*> Allocate(size_t bytes) override {
     void* memory = nullptr;
     if (const cudaError_t error = cudaMalloc(&memory, bytes); error != cudaSuccess) {
@@ -176,6 +182,11 @@ absl::StatusOr<std::unique_ptr<Machine>> NewMachine(std::unique_ptr<DeviceRuntim
 
 }  // namespace
 
+int CudaDevices() {
+  int count = 0;
+  return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
+}
+
 absl::Status CudaAvailable(int device) {
   int count = 0;
   const cudaError_t error = cudaGetDeviceCount(&count);
@@ -210,6 +221,7 @@ absl::StatusOr<std::unique_ptr<Machine>> MakeCudaMachine(int device, Precision p
 
 namespace rb {
 
+int CudaDevices() { return 0; }
 absl::Status CudaAvailable(int) { return absl::UnavailableError("this build has no CUDA (no nvcc when it was made)"); }
 absl::StatusOr<std::unique_ptr<Machine>> MakeCudaMachine(int device, Precision, DenseProducts) {
   return CudaAvailable(device);

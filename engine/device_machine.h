@@ -108,6 +108,8 @@ class DeviceMachine : public Backend<float, A> {
       : runtime_(std::move(runtime)), run_{runtime_->stream(), precision} {}
 
   std::string Describe() const override { return runtime_->Describe(); }
+  absl::Status BindThread() override { return runtime_->BindThread(); }
+  std::optional<size_t> FreeMemory() const override { return runtime_->FreeMemory(); }
   void* stream() const override { return run_.stream; }
   std::unique_ptr<Arena> NewArena() override { return std::make_unique<DeviceArena>(*runtime_); }
   int ModelsPerPass(int models) const override { return models; }

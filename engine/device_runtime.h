@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -23,6 +24,8 @@ class DeviceRuntime {
  public:
   virtual ~DeviceRuntime() = default;
   virtual std::string Describe() const = 0;
+  virtual absl::Status BindThread() { return absl::OkStatus(); }  // as Machine's
+  virtual std::optional<size_t> FreeMemory() const { return std::nullopt; }
   // Zero-filled, at least 128-byte aligned. RESOURCE_EXHAUSTED when memory is short.
   virtual absl::StatusOr<void*> Allocate(size_t bytes) = 0;
   virtual void Free(void* memory) = 0;

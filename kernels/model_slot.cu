@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(kThreads) BeginValidationKernel(BeginValidatio
 __global__ void __launch_bounds__(kThreads) EndEpochKernel(EndEpochArgs<float> a) {
   DependencyWait();
   for (int i = static_cast<int>(threadIdx.x); i < a.list.num_slots; i += kThreads) {
-    FinishEpoch(a.list.slots[i], a.schedule, a.metrics[i]);
+    FinishEpoch(a.list.slots[i], a.metrics[i]);
   }
 }
 

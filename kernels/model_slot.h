@@ -18,6 +18,7 @@ struct ModelSlot {
   // The model.
   uint64_t dropout_key = 0;  // DeriveKey(seed, Purpose::kDropout, model id)
   uint64_t order_key = 0;    // DeriveKey(seed, Purpose::kEpochOrder, model id); EpochKey makes an epoch's from it
+  ScheduleConfig plan;       // by which `schedule` advances
   int32_t train_rows = 0, valid_rows = 0;
   bool active = false;  // a model is here and has not stopped
   // Where it stands.
@@ -73,11 +74,11 @@ RB_HOST_DEVICE inline void FinishStep(ModelSlot& slot, int rows, double loss) {
   slot.beta2_power *= kAdamBeta2;
 }
 
-// After the epoch: a model whose loss was not finite ends, the others go by the schedule.
-RB_HOST_DEVICE inline void FinishEpoch(ModelSlot& slot, const ScheduleConfig& config, double metric) {
+// After the epoch: a model whose loss was not finite ends, the others go by their schedules.
+RB_HOST_DEVICE inline void FinishEpoch(ModelSlot& slot, double metric) {
   if (!slot.active) return;
   if (slot.finite) {
-    const ScheduleStep next = AdvanceSchedule(config, slot.schedule, metric);
+    const ScheduleStep next = AdvanceSchedule(slot.plan, slot.schedule, metric);
     slot.schedule = next.state;
     slot.saved = next.save;
   } else {
@@ -127,7 +128,6 @@ struct BeginValidationArgs {
 template <class T>
 struct EndEpochArgs {
   SlotList list;
-  ScheduleConfig schedule;
   const double* metrics = nullptr;
   int64_t count = 0;  // values a model
   PerModel<const T> parameters;

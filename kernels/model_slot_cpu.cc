@@ -61,7 +61,7 @@ template <>
 void EndEpoch<float>(const EndEpochArgs<float>& a, Parallel& parallel) {
   parallel.Run(a.list.num_slots, [&](int64_t i, int) {
     ModelSlot& slot = a.list.slots[i];
-    FinishEpoch(slot, a.schedule, a.metrics[i]);
+    FinishEpoch(slot, a.metrics[i]);
     if (slot.saved) std::copy_n(a.parameters[i], a.count, a.best[i]);
   });
 }

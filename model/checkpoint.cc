@@ -6,17 +6,18 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "data/writers.h"
 #include "engine/check.h"
 #include "model/exact_text.h"
+#include "model/run_files.h"
 #include "model/safetensors.h"
 
 namespace rb {
 namespace {
 
 constexpr char kFormat[] = "residualbind-checkpoint";
-constexpr char kFormatVersion[] = "1";
-
-std::string Name(size_t model, const char* what) { return absl::StrCat("model", model, ".", what); }
+constexpr char kFormatVersion[] = "2";  // 1 held all models of a run
 
 // Numbers travel as F64 tensors: exact, NaN included. Counts stay far below 2^53.
 std::vector<double> PackSchedule(const TrainState& state) {
@@ -68,47 +69,43 @@ bool UnpackHistory(const std::vector<double>& v, const std::string& experiment, 
   for (size_t i = 0; i < v.size(); i += kReportValues) {
     if (v[i] != static_cast<double>(i / kReportValues + 1)) return false;
     history->push_back({experiment, static_cast<int>(v[i]), v[i + 1], v[i + 2], v[i + 3], v[i + 4], v[i + 5] != 0,
-                        v[i + 6] != 0, v[i + 7]});
+                        v[i + 6] != 0, v[i + 7], 0});
   }
   return true;
 }
 
-void AddState(size_t index, const TrainState& state, SafeTensors* content) {
+void AddState(const TrainState& state, SafeTensors* content) {
   const std::vector<double> schedule = PackSchedule(state), history = PackHistory(state.history);
-  content->tensors.push_back(TensorF64(Name(index, "schedule"), {static_cast<int64_t>(schedule.size())}, schedule));
+  content->tensors.push_back(TensorF64("schedule", {static_cast<int64_t>(schedule.size())}, schedule));
   content->tensors.push_back(
-      TensorF64(Name(index, "history"),
-                {static_cast<int64_t>(state.history.size()), static_cast<int64_t>(kReportValues)}, history));
+      TensorF64("history", {static_cast<int64_t>(state.history.size()), static_cast<int64_t>(kReportValues)}, history));
   const auto add = [&](const char* what, const std::vector<float>& values) {
     if (values.empty()) return;
-    content->tensors.push_back(TensorF32(Name(index, what), {static_cast<int64_t>(values.size())}, values));
+    content->tensors.push_back(TensorF32(what, {static_cast<int64_t>(values.size())}, values));
   };
   add("parameters", state.parameters);
   add("adam_m", state.adam_m);
   add("adam_v", state.adam_v);
   add("best", state.best);
-  if (!state.failure.empty()) content->metadata[Name(index, "failure")] = state.failure;
+  if (!state.failure.empty()) content->metadata["failure"] = state.failure;
 }
 
-absl::Status ReadState(const SafeTensors& content, size_t index, size_t storage, const std::string& experiment,
-                       TrainState* state) {
-  const auto fault = [&](const char* what) {
-    return absl::InvalidArgumentError(absl::StrCat("model ", index, " (", experiment, "): ", what));
-  };
-  const NamedTensor* schedule = content.Find(Name(index, "schedule"));
-  const NamedTensor* history = content.Find(Name(index, "history"));
-  if (schedule == nullptr || !UnpackSchedule(ValuesF64(*schedule), state)) return fault("its schedule is not readable");
+absl::Status ReadState(const SafeTensors& content, size_t storage, const std::string& experiment, TrainState* state) {
+  const NamedTensor* schedule = content.Find("schedule");
+  const NamedTensor* history = content.Find("history");
+  if (schedule == nullptr || !UnpackSchedule(ValuesF64(*schedule), state))
+    return absl::InvalidArgumentError("its schedule is not readable");
   if (history == nullptr || !UnpackHistory(ValuesF64(*history), experiment, &state->history)) {
-    return fault("its history is not readable");
+    return absl::InvalidArgumentError("its history is not readable");
   }
   const auto read = [&](const char* what, std::vector<float>* values) {
-    if (const NamedTensor* tensor = content.Find(Name(index, what))) *values = ValuesF32(*tensor);
+    if (const NamedTensor* tensor = content.Find(what)) *values = ValuesF32(*tensor);
   };
   read("parameters", &state->parameters);
   read("adam_m", &state->adam_m);
   read("adam_v", &state->adam_v);
   read("best", &state->best);
-  const auto failure = content.metadata.find(Name(index, "failure"));
+  const auto failure = content.metadata.find("failure");
   if (failure != content.metadata.end()) state->failure = failure->second;
 
   const ScheduleState& s = state->schedule;
@@ -116,7 +113,7 @@ absl::Status ReadState(const SafeTensors& content, size_t index, size_t storage,
   const bool has_best = s.best_epoch > 0 || (s.stopped && state->failure.empty());
   if (state->parameters.size() != running || state->adam_m.size() != running || state->adam_v.size() != running ||
       state->best.size() != (has_best ? storage : 0) || state->history.size() != static_cast<size_t>(s.epoch)) {
-    return fault("its tensors do not fit its epoch");
+    return absl::InvalidArgumentError("its tensors do not fit its epoch");
   }
   return absl::OkStatus();
 }
@@ -143,34 +140,33 @@ absl::Status FillCheckpoint(const SafeTensors& content, Checkpoint* checkpoint) 
   if (fingerprint == content.metadata.end()) return absl::InvalidArgumentError("has no fingerprint of its data");
   checkpoint->fingerprint = fingerprint->second;
   const size_t storage = static_cast<size_t>(ParameterTable(checkpoint->config.shape).storage());
-  for (size_t i = 0;; ++i) {
-    const auto name = content.metadata.find(Name(i, "experiment"));
-    if (name == content.metadata.end()) break;
-    checkpoint->experiments.push_back(name->second);
-    RB_RETURN_IF_ERROR(ReadState(content, i, storage, name->second, &checkpoint->states.emplace_back()));
-  }
-  return absl::OkStatus();
+  const auto name = content.metadata.find("experiment");
+  if (name == content.metadata.end()) return absl::InvalidArgumentError("names no experiment");
+  checkpoint->experiment = name->second;
+  return ReadState(content, storage, name->second, &checkpoint->state);
 }
 
 }  // namespace
 
-std::string CheckpointPath(const std::string& output) {
-  return (std::filesystem::path(output) / "checkpoint.safetensors").string();
+std::string CheckpointPath(const std::string& output, const std::string& folder) {
+  return (std::filesystem::path(output) / folder / "checkpoint.safetensors").string();
+}
+std::string PreviousCheckpointPath(const std::string& output, const std::string& folder) {
+  return (std::filesystem::path(output) / folder / "checkpoint.previous.safetensors").string();
 }
 
-absl::Status WriteCheckpoint(const Checkpoint& checkpoint, const std::string& path) {
-  RB_CHECK(checkpoint.states.size() == checkpoint.experiments.size());
+absl::Status WriteCheckpoint(const Checkpoint& checkpoint, const std::string& path, const std::string& previous) {
   SafeTensors content;
   content.metadata = SettingsOf(checkpoint.config);
   content.metadata["format"] = kFormat;
   content.metadata["format_version"] = std::string(kFormatVersion);
   content.metadata["version"] = RB_VERSION;
   content.metadata["fingerprint"] = checkpoint.fingerprint;
-  for (size_t i = 0; i < checkpoint.states.size(); ++i) {
-    content.metadata[Name(i, "experiment")] = checkpoint.experiments[i];
-    AddState(i, checkpoint.states[i], &content);
-  }
-  return WriteSafeTensors(content, path);
+  content.metadata["experiment"] = checkpoint.experiment;
+  AddState(checkpoint.state, &content);
+  const absl::StatusOr<std::string> bytes = SerializeSafeTensors(content);
+  if (!bytes.ok()) return absl::Status(bytes.status().code(), absl::StrCat(path, ": ", bytes.status().message()));
+  return WriteFileKeepingLast(path, *bytes, previous);
 }
 
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
@@ -181,10 +177,10 @@ absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path) {
   return checkpoint;
 }
 
-absl::Status CheckSameRun(const Checkpoint& found, const Checkpoint& expected, const std::string& path) {
+absl::Status CheckSameModel(const Checkpoint& found, const Checkpoint& expected, const std::string& path) {
   const auto differs = [&](const std::string& what) {
     return absl::FailedPreconditionError(
-        absl::StrCat(path, ": ", what, "; use the settings and data of that run, or another output folder"));
+        absl::StrCat(path, ": ", what, "; use the settings and data of its run, or another output folder"));
   };
   const auto before = SettingsOf(found.config), now = SettingsOf(expected.config);
   for (const auto& [name, value] : now) {
@@ -192,19 +188,34 @@ absl::Status CheckSameRun(const Checkpoint& found, const Checkpoint& expected, c
     const std::string was = old == before.end() ? "absent" : old->second;
     if (was != value) return differs(absl::StrCat("the checkpoint's ", name, " is ", was, ", this run's is ", value));
   }
-  if (found.experiments.size() != expected.experiments.size()) {
-    return differs(absl::StrCat("the checkpoint has ", found.experiments.size(), " experiments, this run has ",
-                                expected.experiments.size()));
-  }
-  for (size_t i = 0; i < found.experiments.size(); ++i) {
-    if (found.experiments[i] == expected.experiments[i]) continue;
-    return differs(absl::StrCat("the checkpoint's experiment ", i + 1, " is '", found.experiments[i],
-                                "', this run's is '", expected.experiments[i], "'"));
+  if (found.experiment != expected.experiment) {
+    return differs(absl::StrCat("the checkpoint's experiment is '", found.experiment, "', this run's is '",
+                                expected.experiment, "'"));
   }
   if (found.fingerprint != expected.fingerprint) {
     return differs("the checkpoint was made from other data (sequences, scores or split differ)");
   }
   return absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<TrainState>> FindCheckpoint(const Checkpoint& expected, const std::string& output,
+                                                         const std::string& folder, std::string* note) {
+  std::vector<std::string> faults;
+  for (const std::string& path : {CheckpointPath(output, folder), PreviousCheckpointPath(output, folder)}) {
+    if (!FileExists(path)) continue;
+    absl::StatusOr<Checkpoint> found = ReadCheckpoint(path);
+    if (!found.ok()) {
+      faults.push_back(std::string(found.status().message()));
+      continue;
+    }
+    RB_RETURN_IF_ERROR(CheckSameModel(*found, expected, path));
+    if (!faults.empty()) *note = absl::StrCat(faults[0], "; going on from ", path);
+    return std::move(found->state);
+  }
+  if (faults.empty()) return std::nullopt;
+  return absl::InvalidArgumentError(
+      absl::StrCat(absl::StrJoin(faults, "; "), faults.size() == 1 ? "; there is none before it" : "",
+                   "; expected a usable checkpoint, or none to train the model from its beginning"));
 }
 
 }  // namespace rb

@@ -1,10 +1,11 @@
-// Where a run stands between two epochs, and its one file. The file is a safetensors container, written atomically:
-// killed at any time, a run leaves the checkpoint before or the one after, both whole.
+// Where a model stands between two epochs, and its file: a safetensors container, written atomically, the one before
+// kept beside it. Killed at any time, a run leaves for each model the checkpoint before or the one after, whole.
 #ifndef RB_MODEL_CHECKPOINT_H_
 #define RB_MODEL_CHECKPOINT_H_
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,21 +30,29 @@ struct TrainState {
 
 struct Checkpoint {
   TrainConfig config;
-  std::vector<std::string> experiments;
-  std::string fingerprint;         // DataFingerprint
-  std::vector<TrainState> states;  // one per experiment
+  std::string experiment;
+  std::string fingerprint;  // DataFingerprint
+  TrainState state;
 };
 
-// <output>/checkpoint.safetensors
-std::string CheckpointPath(const std::string& output);
+// <output>/<folder>/checkpoint.safetensors, and the one before it
+std::string CheckpointPath(const std::string& output, const std::string& folder);
+std::string PreviousCheckpointPath(const std::string& output, const std::string& folder);
 
-absl::Status WriteCheckpoint(const Checkpoint& checkpoint, const std::string& path);
-// InvalidArgument naming the file: damaged, foreign, of another version, or inconsistent.
+// The file that stood at `path` before becomes `previous`.
+absl::Status WriteCheckpoint(const Checkpoint& checkpoint, const std::string& path, const std::string& previous);
+// InvalidArgument or NotFound naming the file: damaged, foreign, of another version, inconsistent, or unreadable.
 absl::StatusOr<Checkpoint> ReadCheckpoint(const std::string& path);
 
-// FailedPrecondition naming the first difference when `found` (read from `path`) belongs to another run than `expected`
-// (whose states do not matter).
-absl::Status CheckSameRun(const Checkpoint& found, const Checkpoint& expected, const std::string& path);
+// FailedPrecondition naming the first difference when `found` (read from `path`) belongs to another model than
+// `expected` (whose state does not matter).
+absl::Status CheckSameModel(const Checkpoint& found, const Checkpoint& expected, const std::string& path);
+
+// The state that a resumed run goes on from, or none when the model has no checkpoint: the newer file's, or the older
+// one's where the newer is missing or cannot be used, of which `note` then tells. InvalidArgument naming both when
+// neither can be used, FailedPrecondition as above.
+absl::StatusOr<std::optional<TrainState>> FindCheckpoint(const Checkpoint& expected, const std::string& output,
+                                                         const std::string& folder, std::string* note);
 
 }  // namespace rb
 

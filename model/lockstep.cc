@@ -31,6 +31,8 @@ absl::StatusOr<std::unique_ptr<Lockstep>> Lockstep::Create(const TrainConfig& co
   return lockstep;
 }
 
+size_t Lockstep::allocated() const { return arena_->allocated() + net_->allocated() + validation_->allocated(); }
+
 absl::Status Lockstep::UploadSequences(const Sequences& sequences) {
   RB_ASSIGN_OR_RETURN(input_.bases, UploadNew(machine_, *arena_, sequences.bases, "packed bases"));
   RB_ASSIGN_OR_RETURN(input_.tracks, UploadNew(machine_, *arena_, sequences.tracks, "structure tracks"));
@@ -59,8 +61,10 @@ absl::Status Lockstep::Load(int index, const TrainJob& job, const TrainState& st
   occupied_[index] = true;
   ModelSlot& slot = slots_[index];
   slot = {};
-  slot.dropout_key = DeriveKey(config_.seed, Purpose::kDropout, job.id);
-  slot.order_key = DeriveKey(config_.seed, Purpose::kEpochOrder, job.id);
+  const TrainConfig& config = job.model.config;
+  slot.dropout_key = DeriveKey(config.seed, Purpose::kDropout, job.id);
+  slot.order_key = DeriveKey(config.seed, Purpose::kEpochOrder, job.id);
+  slot.plan = config.schedule;
   slot.train_rows = static_cast<int32_t>(job.train_rows.size());
   slot.valid_rows = static_cast<int32_t>(job.valid_rows.size());
   slot.active = true;
@@ -84,7 +88,7 @@ absl::Status Lockstep::Load(int index, const TrainJob& job, const TrainState& st
            (state.parameters.size() == storage && state.adam_m.size() == storage && state.adam_v.size() == storage));
   RB_RETURN_IF_ERROR(UploadAll(machine_, net_->adam_m()[index], begun ? state.adam_m : initial));
   RB_RETURN_IF_ERROR(UploadAll(machine_, net_->adam_v()[index], begun ? state.adam_v : initial));
-  if (!begun) InitializeParameters(net_->table(), config_.seed, job.id, initial.data());
+  if (!begun) InitializeParameters(net_->table(), config.seed, job.id, initial.data());
   RB_RETURN_IF_ERROR(UploadAll(machine_, net_->parameters()[index], begun ? state.parameters : initial));
   return UploadAll(machine_, machine_best_[index], state.best);
 }
@@ -138,8 +142,8 @@ absl::Status Lockstep::TrainEpoch(const std::function<bool(int64_t)>& tick) {
 absl::Status Lockstep::RunEpoch(const std::function<bool(int64_t)>& tick) {
   RB_RETURN_IF_ERROR(TrainEpoch(tick));
   RB_RETURN_IF_ERROR(validation_->Run(List(slots())));
-  RB_RETURN_IF_ERROR(machine_.EndEpoch({List(slots()), config_.schedule, validation_->metrics(),
-                                        net_->table().storage(), net_->parameters(), machine_best_}));
+  RB_RETURN_IF_ERROR(machine_.EndEpoch(
+      {List(slots()), validation_->metrics(), net_->table().storage(), net_->parameters(), machine_best_}));
   RB_RETURN_IF_ERROR(machine_.Download(slots_.data(), machine_slots_, slots_.size() * sizeof(ModelSlot)));
   return validation_->Read();
 }

@@ -27,14 +27,17 @@ namespace rb {
 class Lockstep {
  public:
   // Uploads the sequences and allocates `slots` slots, each for at most as many training and validation rows as the
-  // largest of `jobs`.
+  // largest of `jobs`. Of `config` everything counts but what each model brings with it: seed, replicate, schedule and
+  // transform.
   static absl::StatusOr<std::unique_ptr<Lockstep>> Create(const TrainConfig& config, const Dataset& dataset, int slots,
                                                           const std::vector<const TrainJob*>& jobs, Machine& machine);
 
   int slots() const { return static_cast<int>(slots_.size()); }
   bool occupied(int slot) const { return occupied_[slot]; }
+  size_t allocated() const;  // bytes of the machine's memory
 
   // Puts a model into a slot: from its state, or initialised when it has not begun.
+  // Its settings must agree with the config in everything else.
   absl::Status Load(int slot, const TrainJob& job, const TrainState& state, const Dataset& dataset);
   // Takes it out again.
   absl::Status Release(int slot);

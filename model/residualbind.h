@@ -47,6 +47,7 @@ class Network {
   virtual PerModel<int32_t> rows() = 0;   // [batch] sequences of the mini-batch
   virtual PerModel<T> predictions() = 0;  // [batch], outputs before any sigmoid
   virtual PerModel<double> losses() = 0;  // [kBatchChunks]; their sum is the batch's mean loss
+  virtual size_t allocated() const = 0;   // bytes of the machine's memory
 };
 
 // The network of a machine that trains in float: a Backend<float> or a Backend<float, BFloat16>.
@@ -94,7 +95,7 @@ class ResidualBind : public Network<T> {
   PerModel<T> targets() { return targets_; }  // [batch]
   PerModel<T> predictions() override { return out_; }
   PerModel<double> losses() override { return loss_; }
-  size_t memory() const { return arena_->allocated(); }
+  size_t allocated() const override { return arena_->allocated(); }
 
  private:
   ResidualBind(const Shape& shape, int batch, const Input& input, Backend<T, A>& backend);

@@ -11,26 +11,22 @@
 namespace rb {
 namespace {
 
-std::string PathOf(const std::string& output, const std::string& experiment, const char* file) {
-  return (std::filesystem::path(output) / experiment / file).string();
-}
-
-absl::Status MakeFolder(const std::filesystem::path& folder) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (!error) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat(folder.string(), ": the folder cannot be created (", error.message(),
-                                             "); expected a writable place"));
+std::string PathOf(const std::string& output, const std::string& folder, const char* file) {
+  return (std::filesystem::path(output) / folder / file).string();
 }
 
 }  // namespace
 
-std::string ModelPath(const std::string& output, const std::string& experiment) {
-  return PathOf(output, experiment, "model.safetensors");
+std::string ModelPath(const std::string& output, const std::string& folder) {
+  return PathOf(output, folder, "model.safetensors");
 }
 
-std::string HistoryPath(const std::string& output, const std::string& experiment) {
-  return PathOf(output, experiment, "history.tsv");
+std::string HistoryPath(const std::string& output, const std::string& folder) {
+  return PathOf(output, folder, "history.tsv");
+}
+
+std::string ProgressPath(const std::string& output) {
+  return (std::filesystem::path(output) / "progress.tsv").string();
 }
 
 bool FileExists(const std::string& path) {
@@ -38,10 +34,12 @@ bool FileExists(const std::string& path) {
   return std::filesystem::exists(path, error);
 }
 
-absl::Status MakeRunFolders(const std::string& output, const std::vector<std::string>& experiments) {
-  RB_RETURN_IF_ERROR(MakeFolder(output));
-  for (const std::string& name : experiments) RB_RETURN_IF_ERROR(MakeFolder(std::filesystem::path(output) / name));
-  return absl::OkStatus();
+absl::Status MakeRunFolder(const std::string& folder) {
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (!error) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat(folder, ": the folder cannot be created (", error.message(), "); expected a writable place"));
 }
 
 absl::Status WriteHistory(const std::vector<EpochReport>& history, bool classification, const std::string& path) {
@@ -50,6 +48,20 @@ absl::Status WriteHistory(const std::vector<EpochReport>& history, bool classifi
   for (const EpochReport& r : history) {
     absl::StrAppend(&text, r.epoch, "\t", ExactText(r.learning_rate), "\t", ExactText(r.train_loss), "\t",
                     ExactText(r.valid_loss), "\t", ExactText(r.valid_metric), "\t", r.best ? 1 : 0, "\n");
+  }
+  return WriteFile(path, text);
+}
+
+absl::Status WriteProgress(const std::vector<PlannedModel>& models, const std::vector<ModelStanding>& standings,
+                           const std::string& path) {
+  RB_CHECK(models.size() == standings.size());
+  constexpr const char* kStates[] = {"waiting", "training", "stopped", "failed"};
+  std::string text = "name\tstate\tepoch\tbest_metric\tbest_epoch\n";
+  for (size_t i = 0; i < models.size(); ++i) {
+    const ModelStanding& s = standings[i];
+    absl::StrAppend(&text, models[i].folder, "\t", kStates[static_cast<int>(s.state)], "\t", s.epoch, "\t",
+                    s.best_epoch > 0 ? ExactText(s.best_metric) : "", "\t",
+                    s.best_epoch > 0 ? absl::StrCat(s.best_epoch) : "", "\n");
   }
   return WriteFile(path, text);
 }

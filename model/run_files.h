@@ -1,5 +1,5 @@
-// Files that a training run leaves: <output>/<experiment>/{model.safetensors,history.tsv}. They hold no times, so that
-// equal runs leave equal bytes.
+// Files that a training run leaves: <output>/<folder>/{model.safetensors,history.tsv} for each model, and
+// <output>/progress.tsv. They hold no times, so that equal runs leave equal bytes.
 #ifndef RB_MODEL_RUN_FILES_H_
 #define RB_MODEL_RUN_FILES_H_
 
@@ -11,15 +11,21 @@
 
 namespace rb {
 
-std::string ModelPath(const std::string& output, const std::string& experiment);
-std::string HistoryPath(const std::string& output, const std::string& experiment);
+std::string ModelPath(const std::string& output, const std::string& folder);
+std::string HistoryPath(const std::string& output, const std::string& folder);
+std::string ProgressPath(const std::string& output);
 
 bool FileExists(const std::string& path);
-// The output folder and one folder an experiment.
-absl::Status MakeRunFolders(const std::string& output, const std::vector<std::string>& experiments);
+// Makes a folder and those above it.
+absl::Status MakeRunFolder(const std::string& folder);
 
 // One line an epoch: epoch, learning_rate, train_loss, valid_loss, valid_pearson (valid_auroc), best (0 or 1).
 absl::Status WriteHistory(const std::vector<EpochReport>& history, bool classification, const std::string& path);
+
+// One line a model: name (its folder), state (waiting, training, stopped or failed), epoch, best_metric, best_epoch; no
+// value while there is no best epoch.
+absl::Status WriteProgress(const std::vector<PlannedModel>& models, const std::vector<ModelStanding>& standings,
+                           const std::string& path);
 
 }  // namespace rb
 

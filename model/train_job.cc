@@ -2,8 +2,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <filesystem>
+#include <map>
 #include <set>
 #include <span>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -72,10 +75,10 @@ absl::StatusOr<Transform> FitJobTransform(const TrainConfig& config, const Train
   return OfExperiment(job.model.experiment, std::string(fitted.status().message()));
 }
 
-absl::StatusOr<TrainJob> MakeJob(const TrainConfig& config, const std::string& name, const Dataset& dataset,
-                                 const Split& split) {
+absl::StatusOr<TrainJob> MakeJob(const PlannedModel& planned, const Dataset& dataset, const Split& split) {
+  const TrainConfig& config = planned.config;
+  const std::string& name = planned.experiment;
   TrainJob job;
-  RB_RETURN_IF_ERROR(CheckExperimentName(name));
   job.experiment = dataset.Find(name);
   if (job.experiment < 0) {
     return absl::NotFoundError(absl::StrCat("experiment '", name, "' is not in the data set, which has ",
@@ -104,6 +107,22 @@ absl::StatusOr<TrainJob> MakeJob(const TrainConfig& config, const std::string& n
   return job;
 }
 
+// A folder below the output folder, and nowhere else.
+absl::Status CheckModelFolder(const PlannedModel& planned) {
+  const std::filesystem::path folder(planned.folder);
+  bool good = !folder.empty() && folder.is_relative();
+  for (const auto& part : folder) good &= part != ".." && part != "." && !part.empty();
+  if (good) return absl::OkStatus();
+  return OfExperiment(planned.experiment, absl::StrCat("its folder '", planned.folder, "' is no folder's name"));
+}
+
+absl::Status CheckSameSplit(const TrainConfig& first, const TrainConfig& config) {
+  if (config.seed == first.seed && config.valid_fraction == first.valid_fraction) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("models of one run share the split, made of seed ", first.seed,
+                                                 " and valid_fraction ", first.valid_fraction, "; one of them has ",
+                                                 config.seed, " and ", config.valid_fraction));
+}
+
 template <class T>
 std::string HashOf(const std::vector<T>& values) {
   return Sha256Hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)});
@@ -111,17 +130,32 @@ std::string HashOf(const std::vector<T>& values) {
 
 }  // namespace
 
-absl::StatusOr<std::vector<TrainJob>> MakeTrainJobs(const TrainConfig& config,
-                                                    const std::vector<std::string>& experiments, const Dataset& dataset,
+absl::StatusOr<std::vector<TrainJob>> MakeTrainJobs(const std::vector<PlannedModel>& models, const Dataset& dataset,
                                                     const Split& split) {
-  RB_RETURN_IF_ERROR(ValidateConfig(config));
-  RB_RETURN_IF_ERROR(CheckGeometry(config.shape, dataset.sequences));
-  if (experiments.empty()) return absl::InvalidArgumentError("no experiment to train on");
+  if (models.empty()) return absl::InvalidArgumentError("no experiment to train on");
   std::vector<TrainJob> jobs;
-  std::set<std::string> names;
-  for (const std::string& name : experiments) {
-    if (!names.insert(name).second) return OfExperiment(name, "named twice");
-    RB_ASSIGN_OR_RETURN(jobs.emplace_back(), MakeJob(config, name, dataset, split));
+  std::set<std::string> folders;
+  // Replicates and points of a grid have their data in common.
+  std::map<std::tuple<std::string, Preset, TransformKind, bool>, size_t> made;
+  for (const PlannedModel& planned : models) {
+    const TrainConfig& config = planned.config;
+    RB_RETURN_IF_ERROR(CheckExperimentName(planned.experiment));
+    RB_RETURN_IF_ERROR(CheckModelFolder(planned));
+    RB_RETURN_IF_ERROR(ValidateConfig(config));
+    RB_RETURN_IF_ERROR(CheckGeometry(config.shape, dataset.sequences));
+    RB_RETURN_IF_ERROR(CheckSameSplit(models[0].config, config));
+    if (!folders.insert(planned.folder).second) {
+      return OfExperiment(planned.experiment, absl::StrCat("its folder '", planned.folder, "' is named twice"));
+    }
+    const auto [at, first] =
+        made.insert({{planned.experiment, config.preset, config.transform, config.shape.classification}, jobs.size()});
+    if (first) {
+      RB_ASSIGN_OR_RETURN(jobs.emplace_back(), MakeJob(planned, dataset, split));
+      continue;
+    }
+    jobs.push_back(jobs[at->second]);
+    jobs.back().id = StableId(planned.experiment, config.replicate);
+    jobs.back().model.config = config;
   }
   return jobs;
 }
@@ -134,18 +168,18 @@ absl::StatusOr<std::vector<float>> TrainTargets(const TrainJob& job, const Datas
   return targets;
 }
 
-std::string DataFingerprint(const std::vector<TrainJob>& jobs, const Dataset& dataset) {
-  // Hash of hashes: no copy of the data is ever put together.
-  std::string parts = absl::StrCat(dataset.sequences.length, " ", dataset.sequences.structure_channels, " ",
-                                   dataset.transformed ? "transformed" : "raw", " ", HashOf(dataset.sequences.bases),
-                                   " ", HashOf(dataset.sequences.tracks));
-  for (const TrainJob& job : jobs) {
-    const std::span<const float> target = dataset.target(job.experiment);
-    const std::string_view bytes(reinterpret_cast<const char*>(target.data()), target.size_bytes());
-    absl::StrAppend(&parts, "\n", job.model.experiment, " ", HashOf(job.train_rows), " ", HashOf(job.valid_rows), " ",
-                    Sha256Hex(bytes));
-  }
-  return Sha256Hex(parts);
+// Hashes of hashes: no copy of the data is ever put together.
+std::string SequencesFingerprint(const Dataset& dataset) {
+  return Sha256Hex(absl::StrCat(dataset.sequences.length, " ", dataset.sequences.structure_channels, " ",
+                                dataset.transformed ? "transformed" : "raw", " ", HashOf(dataset.sequences.bases), " ",
+                                HashOf(dataset.sequences.tracks)));
+}
+
+std::string DataFingerprint(const std::string& sequences, const TrainJob& job, const Dataset& dataset) {
+  const std::span<const float> target = dataset.target(job.experiment);
+  const std::string_view bytes(reinterpret_cast<const char*>(target.data()), target.size_bytes());
+  return Sha256Hex(absl::StrCat(sequences, "\n", job.model.experiment, " ", HashOf(job.train_rows), " ",
+                                HashOf(job.valid_rows), " ", Sha256Hex(bytes)));
 }
 
 }  // namespace rb

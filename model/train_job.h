@@ -12,6 +12,7 @@
 #include "data/split.h"
 #include "model/config.h"
 #include "model/model_file.h"
+#include "model/trainer.h"
 
 namespace rb {
 
@@ -24,18 +25,19 @@ struct TrainJob {
   ModelFile model;                   // all but parameters, epochs and best metric
 };
 
-// One job per name. InvalidArgument or NotFound, naming the experiment: unknown or repeated names, names that cannot be
-// a folder's, fewer than two rows in a part, infinite scores, validation targets that do not differ (a metric would be
-// undefined), classification targets other than 0 and 1.
-absl::StatusOr<std::vector<TrainJob>> MakeTrainJobs(const TrainConfig& config,
-                                                    const std::vector<std::string>& experiments, const Dataset& dataset,
+// One job per model. InvalidArgument or NotFound, naming the experiment: unknown names, folders that are named twice or
+// lead elsewhere, models of different seeds or validation fractions, fewer than two rows in a part, infinite scores,
+// validation targets that do not differ (a metric would be undefined), classification targets other than 0 and 1.
+absl::StatusOr<std::vector<TrainJob>> MakeTrainJobs(const std::vector<PlannedModel>& models, const Dataset& dataset,
                                                     const Split& split);
 
 // Transformed training targets by sequence, 0 at all other rows: [sequences].
 absl::StatusOr<std::vector<float>> TrainTargets(const TrainJob& job, const Dataset& dataset);
 
-// SHA-256 over everything of the data that training reads: sequences, tracks, each job's rows and raw scores.
-std::string DataFingerprint(const std::vector<TrainJob>& jobs, const Dataset& dataset);
+// SHA-256 over everything of the data that training a model reads: sequences and tracks (SequencesFingerprint, the same
+// for all jobs), its rows and raw scores.
+std::string SequencesFingerprint(const Dataset& dataset);
+std::string DataFingerprint(const std::string& sequences, const TrainJob& job, const Dataset& dataset);
 
 }  // namespace rb
 

@@ -33,6 +33,7 @@ class Validation {
   const double* metrics() const { return machine_metrics_; }  // on the machine, by slot, valid after Run
   // Results of the last Run to the host.
   absl::Status Read();
+  size_t allocated() const { return arena_->allocated(); }  // bytes of the machine's memory, but for the scorer's own
   ValidationResult Result(int slot) const { return {loss_[slot], metric_[slot]}; }  // NaN for a model that was left out
 
  private:

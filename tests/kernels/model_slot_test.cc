@@ -34,6 +34,9 @@ DeviceVector<ModelSlot> SomeSlots(int count) {
     slot.beta1_power = PowerOfSteps(kAdamBeta1, slot.step);
     slot.beta2_power = PowerOfSteps(kAdamBeta2, slot.step);
     slot.schedule.epoch = i % 3;
+    slot.plan.stop_patience = i % 5 == 1 ? 2 : 1;
+    slot.plan.decay_patience = 1;
+    slot.plan.decay = 1.0 / (1 << i % 4);
   }
   return slots;
 }
@@ -67,10 +70,7 @@ struct Bed {
     RB_RUN(machine, BeginValidation, args);
   }
   void EndEpoch(const TestMachine& machine) {
-    ScheduleConfig schedule;
-    schedule.stop_patience = 1;
-    schedule.decay_patience = 1;
-    const EndEpochArgs<float> args{list(), schedule, metrics.data(), 20, {parameters.data(), 32}, {best.data(), 32}};
+    const EndEpochArgs<float> args{list(), metrics.data(), 20, {parameters.data(), 32}, {best.data(), 32}};
     RB_RUN(machine, EndEpoch, args);
   }
 
@@ -147,7 +147,10 @@ void CheckEpoch(const TestMachine& machine, int count) {
     const bool saved = validated(i) && i % 2 == 0;
     ExpectEqual(slot.saved, saved, "saved");
     ExpectEqual(slot.schedule.epoch, start[i].schedule.epoch + (start[i].active ? 1 : 0), "epoch");
-    ExpectEqual(slot.active, saved, "active");  // the others stop at once: patience 1, or the infinite loss
+    // Of the others those of patience 2 go on; at patience 1, or after the infinite loss, a model stops.
+    ExpectEqual(slot.active, saved || (validated(i) && i % 5 == 1), "active");
+    const bool decayed = validated(i) && !saved;
+    ExpectEqual(slot.schedule.learning_rate, decayed ? 1e-3 / (1 << i % 4) : 1e-3, "learning rate");
     for (int k = 0; k < 32; ++k) {
       const float value = bed.best[i * 32 + k];
       ExpectEqual(saved && k < 20 ? value == bed.parameters[i * 32 + k] : std::isnan(value), true, "best");

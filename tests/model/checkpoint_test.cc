@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <functional>
+#include <iterator>
 #include <string>
 
 #include "kernels/philox.h"
@@ -27,47 +29,47 @@ std::vector<float> Values(size_t n, uint64_t seed) {
   return values;
 }
 
-// One model that has not begun, one on its way, one stopped, one that failed.
-Checkpoint SmallCheckpoint() {
-  Checkpoint c;
-  c.config = test::ToyConfig(16);
-  c.config.shape.pool = 16;
-  c.experiments = {"waiting", "running", "stopped", "failed"};
-  c.fingerprint = "f00d";
-  c.states.resize(4);
-  const size_t n = static_cast<size_t>(ParameterTable(c.config.shape).storage());
-  c.states[0].schedule = StartSchedule(c.config.schedule);
-  c.states[1].schedule = {2, 1.0 / 3, 0.1 + 0.2, 1, 1, 1, false};
-  c.states[1].step = 123456789012345;
-  c.states[1].parameters = Values(n, 1);
-  c.states[1].adam_m = Values(n, 2);
-  c.states[1].adam_v = Values(n, 3);
-  c.states[1].best = Values(n, 4);
-  c.states[1].history = {{"running", 1, 0.5, 0.25, 0.125, 1e-3, true, false, 1.5},
-                         {"running", 2, 1.0 / 7, NAN, -0.1, 1e-3, false, false, 2.5}};
-  c.states[2].schedule = {1, 1e-3, -1e300, 0, 1, 1, true};
-  c.states[2].best = Values(n, 5);
-  c.states[2].history = {{"stopped", 1, 0.5, 0.25, NAN, 1e-3, false, true, 1.5}};
-  c.states[3].schedule = {1, 1e-3, -1e300, 0, 0, 0, true};
-  c.states[3].history = {{"failed", 1, NAN, NAN, NAN, 1e-3, false, true, 1.5}};
-  c.states[3].failure = "it failed";
-  return c;
+// A model that has not begun, one on its way, one stopped, one that failed.
+std::vector<Checkpoint> SomeCheckpoints() {
+  std::vector<Checkpoint> all(4);
+  for (size_t i = 0; i < all.size(); ++i) {
+    all[i].config = test::ToyConfig(16);
+    all[i].config.shape.pool = 16;
+    all[i].experiment = std::vector<std::string>{"waiting", "running", "stopped", "failed"}[i];
+    all[i].fingerprint = "f00d";
+    all[i].state.schedule = StartSchedule(all[i].config.schedule);
+  }
+  const size_t n = static_cast<size_t>(ParameterTable(all[0].config.shape).storage());
+  TrainState& running = all[1].state;
+  running.schedule = {2, 1.0 / 3, 0.1 + 0.2, 1, 1, 1, false};
+  running.step = 123456789012345;
+  running.parameters = Values(n, 1);
+  running.adam_m = Values(n, 2);
+  running.adam_v = Values(n, 3);
+  running.best = Values(n, 4);
+  running.history = {{"running", 1, 0.5, 0.25, 0.125, 1e-3, true, false, 1.5, 0},
+                     {"running", 2, 1.0 / 7, NAN, -0.1, 1e-3, false, false, 2.5, 0}};
+  all[2].state.schedule = {1, 1e-3, -1e300, 0, 1, 1, true};
+  all[2].state.best = Values(n, 5);
+  all[2].state.history = {{"stopped", 1, 0.5, 0.25, NAN, 1e-3, false, true, 1.5, 0}};
+  all[3].state.schedule = {1, 1e-3, -1e300, 0, 0, 0, true};
+  all[3].state.history = {{"failed", 1, NAN, NAN, NAN, 1e-3, false, true, 1.5, 0}};
+  all[3].state.failure = "it failed";
+  return all;
 }
 
 bool SameNumber(double a, double b) { return a == b || (std::isnan(a) && std::isnan(b)); }
 
 TEST(Checkpoint, RoundTrip) {
   const test::TemporaryFolder folder;
-  const std::string path = CheckpointPath(folder.path());
-  const Checkpoint c = SmallCheckpoint();
-  ASSERT_TRUE(WriteCheckpoint(c, path).ok());
-  const auto read = ReadCheckpoint(path);
-  ASSERT_TRUE(read.ok()) << read.status();
-  ExpectEqual(CheckSameRun(*read, c, path).ok(), true);
-  ASSERT_EQ(read->states.size(), c.states.size());
-  for (size_t i = 0; i < c.states.size(); ++i) {
-    const TrainState &a = c.states[i], &b = read->states[i];
-    ExpectEqual(a.schedule == b.schedule, true, c.experiments[i]);
+  const std::string path = folder.path("c.safetensors");
+  for (const Checkpoint& c : SomeCheckpoints()) {
+    ASSERT_TRUE(WriteCheckpoint(c, path, folder.path("p.safetensors")).ok());
+    const auto read = ReadCheckpoint(path);
+    ASSERT_TRUE(read.ok()) << read.status();
+    ExpectEqual(CheckSameModel(*read, c, path).ok(), true);
+    const TrainState &a = c.state, &b = read->state;
+    ExpectEqual(a.schedule == b.schedule, true, c.experiment);
     ExpectEqual(a.step, b.step);
     ExpectEqual(a.failure, b.failure);
     ExpectSameBits<float>(a.parameters, b.parameters, "parameters");
@@ -88,8 +90,24 @@ TEST(Checkpoint, RoundTrip) {
   }
 }
 
-TEST(Checkpoint, OtherRunsAreRefusedByName) {
-  const Checkpoint c = SmallCheckpoint();
+// Two at most: the newest, and the one before it byte for byte.
+TEST(Checkpoint, TheOneBeforeIsKept) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.path("c.safetensors"), previous = folder.path("p.safetensors");
+  const std::vector<Checkpoint> all = SomeCheckpoints();
+  ASSERT_TRUE(WriteCheckpoint(all[0], path, previous).ok());
+  ExpectEqual(std::filesystem::exists(previous), false);
+  for (size_t i = 1; i < all.size(); ++i) {
+    const std::string before = test::ReadBytes(path);
+    ASSERT_TRUE(WriteCheckpoint(all[i], path, previous).ok());
+    ExpectEqual(test::ReadBytes(previous) == before, true);
+    ExpectEqual(ReadCheckpoint(path)->experiment, all[i].experiment);
+    ExpectEqual(std::distance(std::filesystem::directory_iterator(folder.path()), {}), std::ptrdiff_t{2});
+  }
+}
+
+TEST(Checkpoint, OtherModelsAreRefusedByName) {
+  const Checkpoint c = SomeCheckpoints()[1];
   const struct {
     std::function<void(Checkpoint&)> change;
     const char* part;
@@ -99,13 +117,12 @@ TEST(Checkpoint, OtherRunsAreRefusedByName) {
                {[](Checkpoint& o) { o.config.shape.hidden = 64; }, "shape.hidden"},
                {[](Checkpoint& o) { o.config.transform = TransformKind::kClip; }, "transform is log"},
                {[](Checkpoint& o) { o.config.preset = Preset::kPublished; }, "preset is paper"},
-               {[](Checkpoint& o) { o.experiments.pop_back(); }, "has 4 experiments, this run has 3"},
-               {[](Checkpoint& o) { o.experiments[1] = "X"; }, "experiment 2 is 'running', this run's is 'X'"},
+               {[](Checkpoint& o) { o.experiment = "X"; }, "experiment is 'running', this run's is 'X'"},
                {[](Checkpoint& o) { o.fingerprint = "beef"; }, "other data"}};
   for (const auto& test_case : cases) {
     Checkpoint other = c;
     test_case.change(other);
-    const absl::Status status = CheckSameRun(c, other, "out/checkpoint.safetensors");
+    const absl::Status status = CheckSameModel(c, other, "out/checkpoint.safetensors");
     ExpectEqual(status.code(), absl::StatusCode::kFailedPrecondition, test_case.part);
     EXPECT_THAT(std::string(status.message()), HasSubstr(test_case.part));
     EXPECT_THAT(std::string(status.message()), HasSubstr("out/checkpoint.safetensors"));
@@ -116,19 +133,18 @@ TEST(Checkpoint, OtherRunsAreRefusedByName) {
 TEST(Checkpoint, InconsistentStatesAreRefused) {
   const test::TemporaryFolder folder;
   const std::string path = folder.path("c.safetensors");
-  const std::function<void(Checkpoint&)> changes[] = {[](Checkpoint& c) { c.states[1].parameters.pop_back(); },
-                                                      [](Checkpoint& c) { c.states[1].adam_m.clear(); },
-                                                      [](Checkpoint& c) { c.states[1].adam_v.push_back(0); },
-                                                      [](Checkpoint& c) { c.states[1].best.clear(); },
-                                                      [](Checkpoint& c) { c.states[1].history.pop_back(); },
-                                                      [](Checkpoint& c) { c.states[1].history[1].epoch = 7; },
-                                                      [](Checkpoint& c) { c.states[1].schedule.epoch = -1; },
-                                                      [](Checkpoint& c) { c.states[0].best = c.states[1].best; },
-                                                      [](Checkpoint& c) { c.states[2].best.clear(); }};
-  for (const auto& change : changes) {
-    Checkpoint c = SmallCheckpoint();
-    change(c);
-    ASSERT_TRUE(WriteCheckpoint(c, path).ok());
+  const struct {
+    size_t which;
+    std::function<void(TrainState&)> change;
+  } cases[] = {{1, [](TrainState& s) { s.parameters.pop_back(); }}, {1, [](TrainState& s) { s.adam_m.clear(); }},
+               {1, [](TrainState& s) { s.adam_v.push_back(0); }},   {1, [](TrainState& s) { s.best.clear(); }},
+               {1, [](TrainState& s) { s.history.pop_back(); }},    {1, [](TrainState& s) { s.history[1].epoch = 7; }},
+               {1, [](TrainState& s) { s.schedule.epoch = -1; }},   {0, [](TrainState& s) { s.best = {1.0f}; }},
+               {2, [](TrainState& s) { s.best.clear(); }}};
+  for (const auto& test_case : cases) {
+    Checkpoint c = SomeCheckpoints()[test_case.which];
+    test_case.change(c.state);
+    ASSERT_TRUE(WriteCheckpoint(c, path, folder.path("p")).ok());
     const auto read = ReadCheckpoint(path);
     ExpectEqual(read.status().code(), absl::StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(read.status().message()), HasSubstr(path));
@@ -138,7 +154,7 @@ TEST(Checkpoint, InconsistentStatesAreRefused) {
 TEST(Checkpoint, DamagedAndForeignFiles) {
   const test::TemporaryFolder folder;
   const std::string path = folder.path("c.safetensors");
-  ASSERT_TRUE(WriteCheckpoint(SmallCheckpoint(), path).ok());
+  ASSERT_TRUE(WriteCheckpoint(SomeCheckpoints()[1], path, folder.path("p")).ok());
   const std::string bytes = test::ReadBytes(path);
   PhiloxStream random(5);
   for (int i = 0; i < 100; ++i) {

@@ -46,13 +46,13 @@ absl::StatusOr<std::vector<TrainResult>> TrainOn(Machine& machine, const TrainCo
                                                  const std::vector<std::string>& experiments, const std::string& output,
                                                  int models_at_once = 0) {
   TrainOptions options;
-  options.config = config;
-  options.experiments = experiments;
+  options.models = OneModelEach(config, experiments);
   options.output = output;
   options.models_at_once = models_at_once;
   const auto split = MakeSplit(dataset, config.seed, config.valid_fraction);
   if (!split.ok()) return split.status();
-  return Train(options, dataset, *split, machine, nullptr);
+  Machine* const machines[] = {&machine};
+  return Train(options, dataset, *split, machines, nullptr);
 }
 
 // What rounding may do to a short run: losses move by it; Adam's steps are near learning_rate * sign(g), so that a

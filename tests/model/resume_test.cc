@@ -33,12 +33,12 @@ const std::vector<std::string>& Names() {
 
 TrainOptions Options(const std::string& output) {
   TrainOptions options;
-  options.config = test::ToyConfig();
-  options.config.schedule.max_epochs = kEpochs;
+  TrainConfig config = test::ToyConfig();
+  config.schedule.max_epochs = kEpochs;
   // Small patiences: decays and early stops fall into the interruptions too.
-  options.config.schedule.decay_patience = 1;
-  options.config.schedule.stop_patience = 2;
-  options.experiments = Names();
+  config.schedule.decay_patience = 1;
+  config.schedule.stop_patience = 2;
+  options.models = OneModelEach(config, Names());
   options.output = output;
   return options;
 }
@@ -62,9 +62,11 @@ absl::StatusOr<std::vector<TrainResult>> TrainOn(const TrainOptions& options, co
                                                  TrainObserver* observer, int threads = 1) {
   ThreadPool pool(threads);
   const auto backend = MakeCpuBackend<float>(pool);
-  const auto split = MakeSplit(dataset, options.config.seed, options.config.valid_fraction);
+  const TrainConfig config = options.models.empty() ? TrainConfig() : options.models[0].config;
+  const auto split = MakeSplit(dataset, config.seed, config.valid_fraction);
   if (!split.ok()) return split.status();
-  return Train(options, dataset, *split, *backend, observer);
+  Machine* const machines[] = {backend.get()};
+  return Train(options, dataset, *split, machines, observer);
 }
 
 // Final files and results equal those of a run that nobody disturbed.
@@ -111,16 +113,16 @@ TEST(Resume, CancelledRunWritesNothingNew) {
   const Dataset d = test::ToyDataset(130, 3);
   StopAt first(2);  // in the first epoch
   ExpectEqual(TrainOn(Options(folder.path()), d, &first).status().code(), absl::StatusCode::kCancelled);
-  ExpectEqual(FileExists(CheckpointPath(folder.path())), false);
+  ExpectEqual(FileExists(CheckpointPath(folder.path(), "EXP2")), false);
   StopAt second(6);
   ExpectEqual(TrainOn(Options(folder.path()), d, &second).status().code(), absl::StatusCode::kCancelled);
-  const std::string before = test::ReadBytes(CheckpointPath(folder.path()));
+  const std::string before = test::ReadBytes(CheckpointPath(folder.path(), "EXP2"));
   ExpectEqual(before.empty(), false);
   TrainOptions options = Options(folder.path());
   options.resume = true;
   StopAt third(1);
   ExpectEqual(TrainOn(options, d, &third).status().code(), absl::StatusCode::kCancelled);
-  ExpectEqual(test::ReadBytes(CheckpointPath(folder.path())) == before, true);
+  ExpectEqual(test::ReadBytes(CheckpointPath(folder.path(), "EXP2")) == before, true);
   EXPECT_THAT(third.messages, HasSubstr("going on after epoch 1"));
 }
 
@@ -152,25 +154,28 @@ TEST(Resume, WithoutACheckpointStartsAnew) {
   ExpectEqual(stop.messages, std::string());
   options.checkpoint_every = 0;
   ASSERT_TRUE(TrainOn(options, test::ToyDataset(130, 3), nullptr).ok());
-  ExpectEqual(FileExists(CheckpointPath(folder.path())), false);
+  ExpectEqual(FileExists(CheckpointPath(folder.path(), "EXP2")), false);
 }
 
 TEST(Resume, OtherSettingsOrDataAreRefused) {
   const test::TemporaryFolder folder;
   const Dataset good = test::ToyDataset(130, 3);
   ASSERT_TRUE(TrainOn(Options(folder.path()), good, nullptr).ok());
-  const std::string checkpoint = test::ReadBytes(CheckpointPath(folder.path()));
+  const std::string checkpoint = test::ReadBytes(CheckpointPath(folder.path(), "EXP2"));
   const struct {
     std::function<void(TrainOptions&, Dataset&)> change;
     const char* part;
-  } cases[] = {{[](TrainOptions& o, Dataset&) { o.config.batch = 31; }, "batch is 32, this run's is 31"},
-               {[](TrainOptions& o, Dataset&) { o.config.seed = 1; }, "seed"},
-               {[](TrainOptions& o, Dataset&) { o.config.schedule.learning_rate = 0.002; }, "schedule.learning_rate"},
-               {[](TrainOptions& o, Dataset&) { o.experiments = {"EXP1"}; }, "has 3 experiments"},
-               {[](TrainOptions& o, Dataset&) { std::swap(o.experiments[0], o.experiments[1]); }, "experiment 1"},
-               {[](TrainOptions&, Dataset& d) { d.targets[1] += 0.5f; }, "other data"},
-               {[](TrainOptions&, Dataset& d) { d.sequences.bases[0] ^= 1; }, "other data"},
-               {[](TrainOptions&, Dataset& d) { d.transformed = true; }, "other data"}};
+  } cases[] = {
+      {[](TrainOptions& o, Dataset&) { o.models[1].config.batch = 31; }, "batch is 32, this run's is 31"},
+      {[](TrainOptions& o, Dataset&) {
+         for (PlannedModel& m : o.models) m.config.seed = 1;
+       },
+       "seed"},
+      {[](TrainOptions& o, Dataset&) { o.models[1].config.schedule.learning_rate = 0.002; }, "schedule.learning_rate"},
+      {[](TrainOptions& o, Dataset&) { std::swap(o.models[0].folder, o.models[1].folder); }, "experiment is"},
+      {[](TrainOptions&, Dataset& d) { d.targets[131] += 0.5f; }, "other data"},
+      {[](TrainOptions&, Dataset& d) { d.sequences.bases[0] ^= 1; }, "other data"},
+      {[](TrainOptions&, Dataset& d) { d.transformed = true; }, "other data"}};
   for (const auto& test_case : cases) {
     Dataset d = good;
     TrainOptions options = Options(folder.path());
@@ -179,12 +184,88 @@ TEST(Resume, OtherSettingsOrDataAreRefused) {
     const auto results = TrainOn(options, d, nullptr);
     ExpectEqual(results.status().code(), absl::StatusCode::kFailedPrecondition, test_case.part);
     EXPECT_THAT(std::string(results.status().message()), HasSubstr(test_case.part));
-    ExpectEqual(test::ReadBytes(CheckpointPath(folder.path())) == checkpoint, true);
+    ExpectEqual(test::ReadBytes(CheckpointPath(folder.path(), "EXP2")) == checkpoint, true);
   }
-  test::WriteBytes(CheckpointPath(folder.path()), checkpoint.substr(0, checkpoint.size() / 2));
-  TrainOptions options = Options(folder.path());
+}
+
+// A torn, a flipped, a foreign and an older checkpoint: named, and the one before is used, to the same bytes in the
+// end. Without a usable one before it nothing is trained and nothing changes.
+TEST(Resume, DamagedCheckpoints) {
+  const test::TemporaryFolder folder;
+  const Dataset d = test::ToyDataset(130, 3);
+  const auto whole = TrainOn(Options(folder.path("whole")), d, nullptr);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  const std::string output = folder.path("cut");
+  StopAt stop(10);
+  ExpectEqual(TrainOn(Options(output), d, &stop).status().code(), absl::StatusCode::kCancelled);
+  const std::string path = CheckpointPath(output, "EXP2"), previous = PreviousCheckpointPath(output, "EXP2");
+  const std::string good = test::ReadBytes(path), before = test::ReadBytes(previous);
+  ASSERT_FALSE(good.empty());
+  ASSERT_FALSE(before.empty());
+  TrainOptions options = Options(output);
   options.resume = true;
-  ExpectEqual(TrainOn(options, good, nullptr).status().code(), absl::StatusCode::kInvalidArgument);
+
+  std::string flipped = good, older = good;
+  flipped[flipped.size() - 9] ^= 1;
+  const size_t version = older.find("\"format_version\":\"2\"");
+  ASSERT_NE(version, std::string::npos);
+  older[version + 18] = '1';
+  const struct {
+    std::string bytes, part;
+  } cases[] = {{good.substr(0, good.size() / 2), "truncated"},
+               {"", "too short"},
+               {flipped, "checksum"},
+               {older, ""},
+               {std::string(1000, 'x'), "safetensors"}};
+  int number = 0;
+  for (const auto& test_case : cases) {
+    test::WriteBytes(path, test_case.bytes);
+    test::WriteBytes(previous, good.substr(0, 100 + number));
+    const absl::Status both = TrainOn(options, d, nullptr).status();
+    ExpectEqual(both.code(), absl::StatusCode::kInvalidArgument, test_case.part);
+    EXPECT_THAT(std::string(both.message()), HasSubstr(path));
+    EXPECT_THAT(std::string(both.message()), HasSubstr(previous));
+    EXPECT_THAT(std::string(both.message()), HasSubstr(test_case.part));
+    ExpectEqual(test::ReadBytes(path) == test_case.bytes, true, "nothing has changed");
+    std::filesystem::remove(previous);
+    ExpectEqual(TrainOn(options, d, nullptr).status().code(), absl::StatusCode::kInvalidArgument, "none before it");
+
+    const std::string copy = folder.path("copy" + std::to_string(number++));
+    std::filesystem::copy(output, copy, std::filesystem::copy_options::recursive);
+    test::WriteBytes(PreviousCheckpointPath(copy, "EXP2"), before);
+    TrainOptions again = Options(copy);
+    again.resume = true;
+    StopAt first(1);  // before the next checkpoint: the damaged file must not have become the previous one
+    ExpectEqual(TrainOn(again, d, &first).status().code(), absl::StatusCode::kCancelled);
+    EXPECT_THAT(first.messages, HasSubstr(CheckpointPath(copy, "EXP2")));
+    EXPECT_THAT(first.messages, HasSubstr(test_case.part));
+    EXPECT_THAT(first.messages, HasSubstr("going on from " + PreviousCheckpointPath(copy, "EXP2")));
+    ExpectEqual(FileExists(CheckpointPath(copy, "EXP2")), false);
+    StopAt watch(-1);
+    const auto resumed = TrainOn(again, d, &watch);
+    ASSERT_TRUE(resumed.ok()) << resumed.status();
+    ExpectSameRun(folder.path("whole"), *whole, copy, *resumed, "damaged ");
+  }
+}
+
+// What a kill between the two renames of a checkpoint leaves: the older name alone.
+TEST(Resume, OnlyThePreviousCheckpoint) {
+  const test::TemporaryFolder folder;
+  const Dataset d = test::ToyDataset(130, 3);
+  const auto whole = TrainOn(Options(folder.path("whole")), d, nullptr);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  TrainOptions options = Options(folder.path("cut"));
+  StopAt stop(10);
+  ExpectEqual(TrainOn(options, d, &stop).status().code(), absl::StatusCode::kCancelled);
+  for (const std::string& name : Names()) {
+    std::filesystem::rename(CheckpointPath(options.output, name), PreviousCheckpointPath(options.output, name));
+  }
+  options.resume = true;
+  StopAt watch(-1);
+  const auto resumed = TrainOn(options, d, &watch);
+  ASSERT_TRUE(resumed.ok()) << resumed.status();
+  EXPECT_THAT(watch.messages, HasSubstr("going on after epoch"));
+  ExpectSameRun(folder.path("whole"), *whole, options.output, *resumed, "renamed ");
 }
 
 // SIGKILL at random moments, until a child gets through. Whatever a kill leaves must be a whole checkpoint or none.
@@ -208,9 +289,11 @@ TEST(Resume, KilledAtRandomMoments) {
     kill(child, SIGKILL);
     int status = 0;
     ASSERT_EQ(waitpid(child, &status, 0), child);
-    if (FileExists(CheckpointPath(options.output))) {
-      const auto left = ReadCheckpoint(CheckpointPath(options.output));
-      ExpectEqual(left.ok(), true, std::string(left.status().message()));
+    for (const std::string& name : Names()) {
+      for (const std::string& path :
+           {CheckpointPath(options.output, name), PreviousCheckpointPath(options.output, name)}) {
+        if (FileExists(path)) ExpectEqual(ReadCheckpoint(path).ok(), true, path);
+      }
     }
     if (WIFEXITED(status)) {
       ExpectEqual(WEXITSTATUS(status), 0);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cmath>
 #include <functional>
 #include <string>
@@ -25,10 +26,10 @@ using test::ExpectSameBits;
 using test::ExpectWithin;
 using ::testing::HasSubstr;
 
-TrainOptions Options(const TrainConfig& config, std::vector<std::string> experiments, const std::string& output) {
+TrainOptions Options(const TrainConfig& config, const std::vector<std::string>& experiments,
+                     const std::string& output) {
   TrainOptions options;
-  options.config = config;
-  options.experiments = std::move(experiments);
+  options.models = OneModelEach(config, experiments);
   options.output = output;
   return options;
 }
@@ -37,9 +38,11 @@ absl::StatusOr<std::vector<TrainResult>> TrainOn(const TrainOptions& options, co
                                                  TrainObserver* observer = nullptr) {
   ThreadPool pool(threads);
   const auto backend = MakeCpuBackend<float>(pool);
-  const auto split = MakeSplit(dataset, options.config.seed, options.config.valid_fraction);
+  const TrainConfig config = options.models.empty() ? TrainConfig() : options.models[0].config;
+  const auto split = MakeSplit(dataset, config.seed, config.valid_fraction);
   if (!split.ok()) return split.status();
-  return Train(options, dataset, *split, *backend, observer);
+  Machine* const machines[] = {backend.get()};
+  return Train(options, dataset, *split, machines, observer);
 }
 
 void ExpectSameResult(const TrainResult& a, const TrainResult& b, const std::string& what) {
@@ -60,6 +63,9 @@ void ExpectSameFiles(const std::string& a, const std::string& b, const std::stri
   ExpectEqual(test::ReadBytes(HistoryPath(a, experiment)) == test::ReadBytes(HistoryPath(b, experiment)), true,
               experiment + " history");
 }
+
+// A run's machines when there is one.
+std::array<Machine*, 1> One(Machine& machine) { return {&machine}; }
 
 TEST(AdamAlpha, FirstAndLaterSteps) {
   const auto alpha = [](uint64_t step) {
@@ -201,7 +207,7 @@ TEST(Trainer, SavedModelEvaluatesToTheSamePearson) {
       config.transform = kind;
       config.schedule.max_epochs = 3;
       const Split split = MakeSplit(d, config.seed, config.valid_fraction).value();
-      const auto results = Train(Options(config, {"EXP1", "EXP2"}, folder.path()), d, split, *backend, nullptr);
+      const auto results = Train(Options(config, {"EXP1", "EXP2"}, folder.path()), d, split, One(*backend), nullptr);
       ASSERT_TRUE(results.ok()) << results.status();
       for (const TrainResult& r : *results) {
         const auto model = ReadModel(ModelPath(folder.path(), r.model.experiment));
@@ -245,7 +251,7 @@ TEST(Trainer, Classification) {
   config.shape.classification = true;
   config.schedule.max_epochs = 25;
   const Split split = MakeSplit(d, config.seed, config.valid_fraction).value();
-  const auto results = Train(Options(config, {"EXP1"}, folder.path()), d, split, *backend, nullptr);
+  const auto results = Train(Options(config, {"EXP1"}, folder.path()), d, split, One(*backend), nullptr);
   ASSERT_TRUE(results.ok()) << results.status();
   EXPECT_GT(results->at(0).model.best_metric, 0.9);
   EXPECT_LT(results->at(0).history.back().valid_loss, std::log(2.0));
@@ -326,25 +332,27 @@ TEST(Trainer, Refusals) {
   const struct {
     std::function<void(TrainOptions&, Dataset&)> change;
     const char* part;
-  } cases[] = {{[](TrainOptions& o, Dataset&) { o.experiments = {"EXP9"}; }, "'EXP9'"},
-               {[](TrainOptions& o, Dataset&) {
-                  o.experiments = {"EXP1", "EXP1"};
-                },
-                "named twice"},
-               {[](TrainOptions& o, Dataset&) { o.experiments = {}; }, "no experiment"},
+  } cases[] = {{[](TrainOptions& o, Dataset&) { o.models[0].experiment = "EXP9"; }, "'EXP9'"},
+               {[](TrainOptions& o, Dataset&) { o.models[1] = o.models[0]; }, "named twice"},
+               {[](TrainOptions& o, Dataset&) { o.models.clear(); }, "no experiment"},
                {[](TrainOptions& o, Dataset&) { o.output = ""; }, "no output"},
-               {[](TrainOptions& o, Dataset&) { o.config.batch = 0; }, "batch"},
-               {[](TrainOptions& o, Dataset&) { o.config.shape.length = 41; }, "positions"},
-               {[](TrainOptions& o, Dataset&) { o.config.shape.structure = 2; }, "structure"},
+               {[](TrainOptions& o, Dataset&) { o.models[1].config.batch = 0; }, "batch"},
+               {[](TrainOptions& o, Dataset&) { o.models[1].config.shape.length = 41; }, "positions"},
+               {[](TrainOptions& o, Dataset&) { o.models[1].config.shape.structure = 2; }, "structure"},
                {[](TrainOptions& o, Dataset&) { o.checkpoint_every = -1; }, "checkpoint_every"},
-               {[](TrainOptions& o, Dataset& d) { d.experiments[0] = "../up", o.experiments = {"../up"}; }, "folder"},
-               {[](TrainOptions& o, Dataset& d) { d.experiments[0] = "\xff", o.experiments = {"\xff"}; }, "UTF-8"},
+               {[](TrainOptions& o, Dataset& d) { d.experiments[0] = o.models[0].experiment = "../up"; }, "folder"},
+               {[](TrainOptions& o, Dataset& d) { d.experiments[0] = o.models[0].experiment = "\xff"; }, "UTF-8"},
                {[](TrainOptions&, Dataset& d) { std::fill_n(d.targets.begin(), 100, NAN); }, "'EXP1'"},
                {[](TrainOptions&, Dataset& d) { std::fill_n(d.targets.begin(), 100, 1.0f); }, "'EXP1'"},
                {[](TrainOptions&, Dataset& d) { d.targets[3] = d.targets[4] = INFINITY; }, "'EXP1'"},
-               {[](TrainOptions& o, Dataset&) { o.config.shape.classification = true; }, "expected 0 or 1"},
+               {[](TrainOptions& o, Dataset&) { o.models[0].config.shape.classification = true; }, "expected 0 or 1"},
+               {[](TrainOptions& o, Dataset&) { o.models[0].folder = "../EXP1"; }, "no folder"},
+               {[](TrainOptions& o, Dataset&) { o.models[0].folder = "/EXP1"; }, "no folder"},
+               {[](TrainOptions& o, Dataset&) { o.models[0].folder = ""; }, "no folder"},
+               {[](TrainOptions& o, Dataset&) { o.models[1].config.seed = 1; }, "share the split"},
+               {[](TrainOptions& o, Dataset&) { o.models[1].config.valid_fraction = 0.5; }, "share the split"},
                {[](TrainOptions& o, Dataset& d) {
-                  o.config.shape.classification = true;
+                  o.models[0].config.shape.classification = true;
                   std::fill(d.targets.begin(), d.targets.end(), 1.0f);
                 },
                 "one class"}};
