@@ -26,6 +26,10 @@ void Sequences::AppendCentred(const std::string& letters) {
   widths.push_back(static_cast<uint16_t>(letters.size()));
 }
 
+std::string Sequences::TrackSource() const {
+  return structure_channels > 0 && structure_source.empty() ? kGivenProfiles : structure_source;
+}
+
 void Sequences::DropTracks() {
   structure_channels = 0;
   structure_source.clear();

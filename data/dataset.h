@@ -33,6 +33,8 @@ struct Sequences {
 
   int64_t size() const { return static_cast<int64_t>(widths.size()); }
   const uint32_t* packed(int64_t i) const;
+  // structure_source, or kGivenProfiles for tracks of which nobody said where they come from.
+  std::string TrackSource() const;
   // Appends a copy of packed bases of this length, without tracks or name. Returns the copy, there until the next one.
   uint32_t* Append(const uint32_t* packed, uint16_t width);
   // Appends letters (A C G U N, 1 to L of them), centred.

@@ -18,6 +18,9 @@ namespace rb {
 // The dataset that says where structure tracks come from (Sequences::structure_source).
 inline constexpr char kStructureSource[] = "structure_source";
 
+// The dataset of DatasetChecksums: files by WriteHdf5 have it.
+inline constexpr char kChecksums[] = "checksums";
+
 // Keeps HDF5 from printing its error stack while it lives.
 class Hdf5Quiet {
  public:

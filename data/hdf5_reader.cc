@@ -13,10 +13,12 @@
 #include <vector>
 
 #include "data/alphabet.h"
+#include "data/dataset_checksums.h"
 #include "data/fold_energies_reader.h"
 #include "data/hdf5_file.h"
 #include "data/probes.h"
 #include "data/readers.h"
+#include "data/split.h"
 #include "data/text.h"
 
 namespace rb {
@@ -222,6 +224,27 @@ bool ReadTransformed(hid_t file) {
   return value != 0;
 }
 
+// Against the checksums that WriteHdf5 left, if it did. `names`: the file's experiments.
+absl::Status CheckChecksums(hid_t file, const std::string& path, const std::vector<std::string>& names,
+                            const Dataset& dataset) {
+  if (!HasLink(file, kChecksums)) return absl::OkStatus();
+  const std::string where = Concat(path, ":/", kChecksums);
+  const auto stored = ReadHdf5Strings(file, kChecksums, where);
+  if (!stored.ok()) return stored.status();
+  const auto split = MakeSplit(dataset, 0);
+  if (!split.ok()) return split.status();
+  const std::vector<std::string> sums = DatasetChecksums(dataset, *split);
+  for (size_t i = 0; i < sums.size(); ++i) {
+    size_t at = 0;
+    if (i > 0) at = 1 + (std::find(names.begin(), names.end(), dataset.experiments[i - 1]) - names.begin());
+    if (at < stored->size() && (*stored)[at] == sums[i]) continue;
+    return absl::InvalidArgumentError(Concat(where, "[", at, "]: found other content than was written (",
+                                             i == 0 ? "sequences or split" : dataset.experiments[i - 1],
+                                             "); expected an undamaged file"));
+  }
+  return absl::OkStatus();
+}
+
 // What made the tracks, as far as the file says.
 absl::StatusOr<std::string> ReadStructureSource(hid_t file, const std::string& path) {
   if (!HasLink(file, kStructureSource)) return std::string(kGivenProfiles);
@@ -315,6 +338,9 @@ absl::StatusOr<Dataset> ReadHdf5(const std::string& path, const ReadOptions& opt
   if (const int64_t empty = FindEmptyExperiment(dataset); empty >= 0) {
     return absl::InvalidArgumentError(Concat(path, ": found experiment ", dataset.experiments[empty],
                                              " without any value; expected at least one number"));
+  }
+  if (absl::Status status = CheckChecksums(file.id(), path, (*groups)[0].experiments, dataset); !status.ok()) {
+    return status;
   }
   return dataset;
 }

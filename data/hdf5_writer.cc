@@ -3,8 +3,6 @@
 // The file is made in memory by HDF5's core driver and written by WriteFile. HDF5 cannot give up a file whose disk is
 // full: closing fails, the file stays open, and the library tries again and crashes when the process ends. Memory: the
 // compressed file, 34 MB for 40 experiments of 241,357 probes.
-//
-// Metadata in the format of HDF5 1.10 and a Fletcher32 filter on every dataset give everything a checksum.
 #include <hdf5.h>
 
 #include <algorithm>
@@ -15,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "data/dataset_checksums.h"
 #include "data/hdf5_file.h"
 #include "data/text.h"
 #include "data/writers.h"
@@ -34,6 +33,13 @@ absl::Status WriteFailed(const std::string& what) {
 // Fills one row of the output from one row of the data set.
 using RowFiller = std::function<void(int32_t row, float* out)>;
 
+// Without times, so that equal data make equal bytes.
+Hdf5Handle DatasetProperties() {
+  Hdf5Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  H5Pset_obj_track_times(properties.id(), false);
+  return properties;
+}
+
 // A float32 dataset of shape (rows.size(), row_shape..).
 absl::Status WriteArray(hid_t file, const std::string& name, const std::vector<int32_t>& rows,
                         const std::vector<hsize_t>& row_shape, const RowFiller& fill) {
@@ -43,13 +49,12 @@ absl::Status WriteArray(hid_t file, const std::string& name, const std::vector<i
   for (const hsize_t n : row_shape) row_size *= static_cast<size_t>(n);
   const int rank = static_cast<int>(dims.size());
   const Hdf5Handle space(H5Screate_simple(rank, dims.data(), nullptr), H5Sclose);
-  const Hdf5Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+  const Hdf5Handle properties = DatasetProperties();
   if (!rows.empty()) {  // chunks may not be empty
     std::vector<hsize_t> chunk = dims;
     chunk[0] = std::min<hsize_t>(kBlockRows, dims[0]);
     H5Pset_chunk(properties.id(), rank, chunk.data());
     if (H5Zfilter_avail(H5Z_FILTER_DEFLATE) > 0) H5Pset_deflate(properties.id(), kDeflateLevel);
-    H5Pset_fletcher32(properties.id());
   }
   Hdf5Handle dataset(
       H5Dcreate2(file, name.c_str(), H5T_IEEE_F32LE, space.id(), H5P_DEFAULT, properties.id(), H5P_DEFAULT), H5Dclose);
@@ -94,11 +99,7 @@ absl::Status WriteStrings(hid_t file, const char* where, const std::vector<std::
   H5Tset_strpad(type.id(), H5T_STR_NULLPAD);
   const hsize_t count = names.size();
   const Hdf5Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose);
-  const Hdf5Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  if (count > 0) {
-    H5Pset_chunk(properties.id(), 1, &count);
-    H5Pset_fletcher32(properties.id());
-  }
+  const Hdf5Handle properties = DatasetProperties();
   Hdf5Handle dataset(H5Dcreate2(file, where, type.id(), space.id(), H5P_DEFAULT, properties.id(), H5P_DEFAULT),
                      H5Dclose);
   if (!dataset.ok() ||
@@ -134,9 +135,9 @@ absl::Status WriteAll(hid_t file, const Dataset& dataset, const Split& split) {
     if (!status.ok()) return status;
   }
   status = WriteStrings(file, "experiment", dataset.experiments);
+  if (status.ok()) status = WriteStrings(file, kChecksums, DatasetChecksums(dataset, split));
   if (status.ok() && sequences.structure_channels > 0) {
-    const std::string& source = sequences.structure_source;
-    status = WriteStrings(file, kStructureSource, {source.empty() ? kGivenProfiles : source});
+    status = WriteStrings(file, kStructureSource, {sequences.TrackSource()});
   }
   if (status.ok()) status = WriteTransformed(file, dataset.transformed);
   if (status.ok() && H5Fflush(file, H5F_SCOPE_GLOBAL) < 0) status = WriteFailed("flushing");
@@ -157,7 +158,6 @@ absl::Status WriteHdf5(const Dataset& dataset, const Split& split, const std::st
   const Hdf5Quiet quiet;
   const Hdf5Handle properties(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_fapl_core(properties.id(), kImageStep, /*backing_store=*/0);
-  H5Pset_libver_bounds(properties.id(), H5F_LIBVER_V110, H5F_LIBVER_V110);  // metadata with checksums
   const Hdf5Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, properties.id()), H5Fclose);
   absl::Status status = file.ok() ? WriteAll(file.id(), dataset, split) : WriteFailed("creating the file image");
   if (!status.ok()) return absl::Status(status.code(), Concat(path, ": ", status.message()));

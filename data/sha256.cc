@@ -14,24 +14,23 @@
 #include "data/text.h"
 
 namespace rb {
-namespace {
 
-class Hasher {
- public:
-  Hasher() : context_(EVP_MD_CTX_new(), EVP_MD_CTX_free) { EVP_DigestInit_ex(context_.get(), EVP_sha256(), nullptr); }
-  void Add(const char* bytes, size_t n) { EVP_DigestUpdate(context_.get(), bytes, n); }
-  std::string Hex() {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
-    EVP_DigestFinal_ex(context_.get(), digest, &size);
-    return absl::BytesToHexString({reinterpret_cast<const char*>(digest), size});
-  }
+Sha256::Sha256() : context_(EVP_MD_CTX_new()) {
+  EVP_DigestInit_ex(static_cast<EVP_MD_CTX*>(context_), EVP_sha256(), nullptr);
+}
 
- private:
-  std::unique_ptr<EVP_MD_CTX, decltype(&EVP_MD_CTX_free)> context_;
-};
+Sha256::~Sha256() { EVP_MD_CTX_free(static_cast<EVP_MD_CTX*>(context_)); }
 
-}  // namespace
+void Sha256::Add(std::string_view bytes) {
+  EVP_DigestUpdate(static_cast<EVP_MD_CTX*>(context_), bytes.data(), bytes.size());
+}
+
+std::string Sha256::Hex() {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  EVP_DigestFinal_ex(static_cast<EVP_MD_CTX*>(context_), digest, &size);
+  return absl::BytesToHexString({reinterpret_cast<const char*>(digest), size});
+}
 
 absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
   const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "rbe"), std::fclose);
@@ -39,9 +38,9 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
     return absl::Status(absl::ErrnoToStatusCode(errno),
                         Concat(path, ": cannot be opened (", std::strerror(errno), "); expected a readable file"));
   }
-  Hasher hasher;
+  Sha256 hasher;
   std::vector<char> buffer(size_t{1} << 20);
-  while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), file.get())) hasher.Add(buffer.data(), got);
+  while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), file.get())) hasher.Add(std::string_view(buffer.data(), got));
   if (std::ferror(file.get())) {
     return absl::UnavailableError(
         Concat(path, ": reading failed (", std::strerror(errno), "); expected a readable file"));
@@ -50,8 +49,8 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
 }
 
 std::string Sha256Hex(std::string_view bytes) {
-  Hasher hasher;
-  hasher.Add(bytes.data(), bytes.size());
+  Sha256 hasher;
+  hasher.Add(bytes);
   return hasher.Hex();
 }
 

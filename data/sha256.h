@@ -2,12 +2,32 @@
 #ifndef RB_DATA_SHA256_H_
 #define RB_DATA_SHA256_H_
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 #include "absl/status/statusor.h"
 
 namespace rb {
+
+// Of bytes that come in pieces.
+class Sha256 {
+ public:
+  Sha256();
+  ~Sha256();
+  Sha256(const Sha256&) = delete;
+  Sha256& operator=(const Sha256&) = delete;
+  void Add(std::string_view bytes);
+  // The bits of n values.
+  template <class T>
+  void Add(const T* values, size_t n) {
+    Add(std::string_view(reinterpret_cast<const char*>(values), n * sizeof(T)));
+  }
+  std::string Hex();  // 64 lower-case hexadecimal digits; once
+
+ private:
+  void* context_;
+};
 
 // 64 lower-case hexadecimal digits of the file's bytes (as stored: an archive is not unpacked). NotFound or Unavailable
 // when the file cannot be read.

@@ -90,9 +90,7 @@ absl::StatusOr<TrainJob> MakeJob(const PlannedModel& planned, const Dataset& dat
   job.valid_rows = PresentRows(split.valid, target);
   job.model.config = config;
   job.model.experiment = name;
-  const Sequences& sequences = dataset.sequences;
-  const bool told = sequences.structure_channels == 0 || !sequences.structure_source.empty();
-  job.model.structure_source = told ? sequences.structure_source : kGivenProfiles;
+  job.model.structure_source = dataset.sequences.TrackSource();
   RB_RETURN_IF_ERROR(CheckPart(name, "training", job.train_rows, target));
   RB_RETURN_IF_ERROR(CheckPart(name, "validation", job.valid_rows, target));
   if (config.shape.classification) {

@@ -208,7 +208,7 @@ def too_little_memory():
     small = subprocess.run(["bash", "-c", 'ulimit -v 1; exec "$0" "$@"', *command("--help")], capture_output=True)
     check(small.returncode != 0, "a limit of nothing is a limit")
     refused = 0
-    for kilobytes in (150_000, 220_000, 300_000, 400_000):
+    for kilobytes in (30_000, 60_000, 90_000, 120_000):
         done = subprocess.run(["bash", "-c", f'ulimit -v {kilobytes}; exec "$0" "$@"',
                                *command(*TRAIN, "--out", f"out{kilobytes}", *SETTINGS, "--threads", 1)], capture_output=True)
         err = done.stderr.decode()
