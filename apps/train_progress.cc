@@ -25,16 +25,29 @@ SignalGuard::SignalGuard() {
   action.sa_flags = static_cast<int>(SA_RESETHAND);
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);
+  sigaction(SIGUSR1, &action, nullptr);
 }
 
 SignalGuard::~SignalGuard() {
   signal(SIGINT, SIG_DFL);
   signal(SIGTERM, SIG_DFL);
+  signal(SIGUSR1, SIG_DFL);
 }
 
 const char* SignalGuard::Received() {
-  return received_signal == 0 ? nullptr : received_signal == SIGINT ? "SIGINT" : "SIGTERM";
+  switch (received_signal) {
+    case 0:
+      return nullptr;
+    case SIGINT:
+      return "SIGINT";
+    case SIGUSR1:
+      return "SIGUSR1";
+    default:
+      return "SIGTERM";
+  }
 }
+
+int SignalGuard::Number() { return received_signal; }
 
 TrainReporter::TrainReporter(Reporter& reporter, bool classification, size_t name_width)
     : reporter_(reporter), classification_(classification), name_width_(name_width) {}

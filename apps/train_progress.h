@@ -26,12 +26,13 @@ class TrainReporter : public TrainObserver {
   int epochs_ = 0;
 };
 
-// While it lives, the first SIGINT or SIGTERM only raises a flag; a second one ends the process as usual.
+// While it lives, the first SIGINT, SIGTERM or SIGUSR1 only raises a flag; a second one ends the process as usual.
 class SignalGuard {
  public:
   SignalGuard();
   ~SignalGuard();
-  static const char* Received();  // "SIGINT", "SIGTERM", or null
+  static const char* Received();  // "SIGINT", "SIGTERM", "SIGUSR1", or null
+  static int Number();            // of that signal, or 0
 };
 
 }  // namespace rb::apps
