@@ -1,5 +1,7 @@
 #include "apps/common_flags.h"
 
+#include <algorithm>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
@@ -181,6 +183,64 @@ absl::StatusOr<OpenedMachine> OpenMachine(const CommonFlags& flags, bool trainin
   RB_RETURN_IF_ERROR(OpenBackend(flags, training, machine));
   machine.description = machine.backend->Describe();
   return machine;
+}
+
+namespace {
+
+// "NVIDIA H100, 132 multiprocessors" of "cuda:1: NVIDIA H100, 132 multiprocessors".
+std::string KindOf(const OpenedMachine& machine) {
+  return machine.description.substr(std::min(machine.description.find(": "), machine.description.size()));
+}
+
+absl::StatusOr<std::vector<OpenedMachine>> OpenCudaDevices(CommonFlags flags, int workers, bool training) {
+  const int devices = CudaDevices();
+  if (workers > devices) {
+    return UsageError(
+        absl::StrCat("--workers ", workers, ": there are ", devices, " CUDA devices; expected at most ", devices));
+  }
+  std::vector<OpenedMachine> machines;
+  for (int i = 0; i < (workers > 0 ? workers : devices); ++i) {
+    flags.device = absl::StrCat("cuda:", i);
+    if (workers == 0 && i > 0 && !CudaAvailable(i).ok()) continue;
+    RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags, training));
+    if (i > 0 && KindOf(machine) != KindOf(machines[0])) {
+      if (workers == 0) continue;
+      return absl::FailedPreconditionError(absl::StrCat("--workers ", workers, ": ", machine.description,
+                                                        " is not like ", machines[0].description,
+                                                        "; expected devices of one kind"));
+    }
+    machines.push_back(std::move(machine));
+  }
+  RB_RETURN_IF_ERROR(machines[0].backend->BindThread());
+  return machines;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<OpenedMachine>> OpenMachines(const CommonFlags& flags, int workers, bool training) {
+  const bool cuda = flags.device == "cuda" || (flags.device == "auto" && CudaAvailable(0).ok());
+  if (cuda && workers != 1 && CudaDevices() > 0) return OpenCudaDevices(flags, workers, training);
+  const int count = std::max(1, workers);
+  std::vector<OpenedMachine> machines;
+  if (count == 1) {
+    RB_ASSIGN_OR_RETURN(machines.emplace_back(), OpenMachine(flags, training));
+    return machines;
+  }
+  if (flags.device != "auto" && flags.device != "cpu" && flags.device != "emulated") {
+    return UsageError(absl::StrCat("--workers ", workers, ": --device ", flags.device,
+                                   " is one machine; expected cuda, cpu or --workers 1"));
+  }
+  const int threads = flags.threads > 0 ? flags.threads : UsableProcessors();
+  if (count > threads) {
+    return UsageError(absl::StrCat("--workers ", workers, ": there are ", threads,
+                                   " threads to share out; expected at most as many workers, or more --threads"));
+  }
+  CommonFlags part = flags;
+  for (int i = 0; i < count; ++i) {
+    part.threads = threads / count + (i < threads % count ? 1 : 0);
+    RB_ASSIGN_OR_RETURN(machines.emplace_back(), OpenMachine(part, training));
+  }
+  return machines;
 }
 
 }  // namespace rb::apps

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -63,6 +64,11 @@ struct OpenedMachine {
 };
 // `training`: the precision is used for training too, where CPUs have fp32 only.
 absl::StatusOr<OpenedMachine> OpenMachine(const CommonFlags& flags, bool training);
+
+// Several of one kind: CUDA devices (cuda, or auto where there are some) counted from 0, or parts of the CPU, whose
+// threads are shared out. workers 0: every CUDA device that is like the first, or one machine. The calling thread has
+// the first of them. Usage errors when there are fewer devices or threads.
+absl::StatusOr<std::vector<OpenedMachine>> OpenMachines(const CommonFlags& flags, int workers, bool training);
 
 }  // namespace rb::apps
 

@@ -12,10 +12,14 @@
 namespace rb::apps {
 
 // metrics.tsv: experiment, n, pearson, spearman, mse, and auroc, aupr when `classification`. Values carry all digits.
-std::string MetricsTsv(const std::vector<Evaluation>& rows, bool classification);
+// `models`: the rows' names in a column "model" behind the experiment, where experiments have several; or none.
+std::string MetricsTsv(const std::vector<Evaluation>& rows, bool classification,
+                       const std::vector<std::string>& models = {});
 
-// The same for reading, with "mean" and "sd" (population) lines when there are several experiments.
-std::string MetricsText(const std::vector<Evaluation>& rows, bool classification);
+// The same for reading (`models` instead of the experiments), with "mean" and "sd" (population) lines when there are
+// several experiments.
+std::string MetricsText(const std::vector<Evaluation>& rows, bool classification,
+                        const std::vector<std::string>& models = {});
 
 // experiment -> value of `column`. The experiment is the column of that name, or the first one. Rows without a value
 // are left out. Errors name file, line and column.

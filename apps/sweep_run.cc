@@ -19,9 +19,12 @@
 #include "apps/sweep_plan.h"
 #include "apps/text.h"
 #include "apps/train_data.h"
+#include "apps/train_flags.h"
 #include "apps/train_progress.h"
+#include "apps/train_slots.h"
 #include "data/readers.h"
 #include "engine/check.h"
+#include "engine/thread_pool.h"
 #include "model/checkpoint.h"
 #include "model/train_job.h"
 #include "model/trainer.h"
@@ -33,8 +36,7 @@ constexpr double kHeartbeat = 10;  // seconds between two writings of the shard'
 
 struct Flags {
   CommonFlags common;
-  std::string plan, shard, data;
-  int models_at_once = 0;
+  std::string plan, shard, data, workers = "auto", models_in_flight = "auto";
 };
 
 std::string HostName() {
@@ -73,6 +75,8 @@ class ShareRunner {
   absl::Status WriteRecord(const std::string& state);
   absl::Status Verdict();
 
+  // A thread that trains on one of several devices cannot use another one meanwhile; then models are tested at the end.
+  bool CanTestNow() const { return trainers_.size() == 1 || !tester_.backend->FreeMemory().has_value(); }
   const SweepModel& model(int64_t index) const { return plan_.models[static_cast<size_t>(index)]; }
   double Seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
 
@@ -82,7 +86,8 @@ class ShareRunner {
   Reporter reporter_;
   std::vector<int64_t> share_;  // places in the manifest
   std::optional<SweepLock> lock_;
-  OpenedMachine trainer_, tester_;
+  std::vector<OpenedMachine> trainers_;
+  OpenedMachine tester_;
   Dataset dataset_;
   std::string sequences_;  // their fingerprint
   ShardRecord record_;
@@ -94,13 +99,17 @@ class ShareRunner {
 // Tests every model when it ends, so that a process that is killed later leaves finished ones behind.
 class ShareObserver : public TrainReporter {
  public:
-  ShareObserver(ShareRunner& run, const std::vector<int64_t>& models, const Split& split, bool classification,
-                size_t width)
-      : TrainReporter(run.reporter_, classification, width), run_(run), models_(models), split_(split) {}
+  // models: places in the manifest of those that `planned` names.
+  ShareObserver(ShareRunner& run, const std::vector<int64_t>& models, const std::vector<PlannedModel>& planned,
+                const Split& split)
+      : TrainReporter(run.reporter_, planned[0].config.shape.classification, planned),
+        run_(run),
+        models_(models),
+        split_(split) {}
 
   void OnEpoch(const EpochReport& report) override {
     TrainReporter::OnEpoch(report);
-    if (!report.stopped || !status_.ok()) return;
+    if (!report.stopped || !status_.ok() || !run_.CanTestNow()) return;
     const SweepModel& model = run_.model(models_[static_cast<size_t>(report.model)]);
     const absl::StatusOr<ModelFile> file = ReadModel(SweepModelPath(run_.plan_, model));
     // A model that failed has no file, or that of an epoch before: Train's result tells.
@@ -145,7 +154,8 @@ absl::Status ShareRunner::ReadData() {
   const std::string& path = flags_.data.empty() ? plan_.data : flags_.data;
   reporter_.Busy(absl::StrCat("reading ", path, " .."));
   const ReadOptions options{model(0).config.shape.length, plan_.experiments, flags_.common.dna()};
-  RB_ASSIGN_OR_RETURN(dataset_, ReadDataset(path, options, *trainer_.pool));
+  ThreadPool pool(flags_.common.threads);  // all threads read, however many machines share them later
+  RB_ASSIGN_OR_RETURN(dataset_, ReadDataset(path, options, pool));
   sequences_ = SequencesFingerprint(dataset_);
   return CheckData();
 }
@@ -237,17 +247,15 @@ absl::Status ShareRunner::TrainAll(const std::vector<int64_t>& unfinished) {
 
 absl::Status ShareRunner::TrainGroup(const std::vector<int64_t>& models, const Split& split) {
   TrainOptions options;
-  size_t width = 0;
-  for (const int64_t i : models) {
-    options.models.push_back({model(i).config, model(i).experiment, model(i).folder});
-    width = std::max(width, model(i).folder.size());
-  }
+  for (const int64_t i : models) options.models.push_back({model(i).config, model(i).experiment, model(i).folder});
   options.output = ModelsFolder(plan_);
   options.home = JoinPath(JoinPath(plan_.folder, "shards"), record_.shard.Name());
   options.resume = true;
-  options.models_at_once = flags_.models_at_once;
-  ShareObserver observer(*this, models, split, model(models[0]).config.shape.classification, width);
-  Machine* const machines[] = {trainer_.backend.get()};
+  RB_ASSIGN_OR_RETURN(options.models_at_once,
+                      PlanSlots(flags_.models_in_flight, options.models, dataset_, split, trainers_, reporter_));
+  ShareObserver observer(*this, models, options.models, split);
+  std::vector<Machine*> machines;
+  for (const OpenedMachine& machine : trainers_) machines.push_back(machine.backend.get());
   RB_ASSIGN_OR_RETURN(const std::vector<TrainResult> results, Train(options, dataset_, split, machines, &observer));
   RB_RETURN_IF_ERROR(observer.status());
   for (size_t i = 0; i < models.size(); ++i) {
@@ -319,10 +327,11 @@ absl::Status ShareRunner::Execute() {
   if (!unfinished.empty()) {
     CommonFlags machine = flags_.common;
     machine.precision = SettingOf(model(unfinished[0]), "precision");
-    RB_ASSIGN_OR_RETURN(trainer_, OpenMachine(machine, true));
+    RB_ASSIGN_OR_RETURN(trainers_, OpenMachines(machine, CountOrAuto(flags_.workers), true));
     RB_ASSIGN_OR_RETURN(tester_, OpenMachine(machine, true));
-    record_.device = trainer_.description;
-    reporter_.Say("device", absl::StrCat(trainer_.description, trainer_.note.empty() ? "" : "; ", trainer_.note));
+    const OpenedMachine& first = trainers_[0];
+    record_.device = absl::StrCat(trainers_.size() > 1 ? absl::StrCat(trainers_.size(), " x ") : "", first.description);
+    reporter_.Say("device", absl::StrCat(record_.device, first.note.empty() ? "" : "; ", first.note));
     RB_RETURN_IF_ERROR(ReadData());
     RB_RETURN_IF_ERROR(WriteRecord("running"));
     status = TrainAll(unfinished);
@@ -358,11 +367,8 @@ Action DefineSweepRun(CLI::App& app, const Invocation& invocation) {
       ->type_name("I/N");
   app.add_option("--data", flags->data, "where the data lie now (default: where they lay when the plan was made)")
       ->type_name("PATH");
-  app.add_option("--models-at-once", flags->models_at_once, "most models side by side, to save memory; 0 takes all")
-      ->type_name("N")
-      ->check(CLI::Range(0, 100000))
-      ->capture_default_str();
   AddCommonFlags(app, flags->common, kMachineFlags | kDenseFlag | kAlphabetFlag | kProgressFlag);
+  AddWorkerFlags(app, flags->workers, flags->models_in_flight);
   for (const char* planned : {"--precision", "--batch"}) app.remove_option(app.get_option(planned));
   app.footer(
       "Run it again to go on: finished models are skipped. Example:\n"

@@ -148,7 +148,7 @@ absl::StatusOr<std::string> Script(const Flags& flags) {
       "FILE\n",
       Header(flags, folder, tasks), "\nprogram=${RESIDUALBIND:-", ShellQuoted(program.string()),
       "}\nplan=", ShellQuoted(folder), "\nname=", ShellQuoted(flags.job_name), "\nshards=", tasks, "\nrun_flags=(");
-  if (flags.models_in_flight > 0) absl::StrAppend(&text, "--models-at-once ", flags.models_in_flight);
+  if (flags.models_in_flight > 0) absl::StrAppend(&text, "--models-in-flight ", flags.models_in_flight);
   absl::StrAppend(&text, ")\nmerge_options=(");
   if (!flags.partition.empty()) absl::StrAppend(&text, "--partition=", ShellQuoted(flags.partition));
   absl::StrAppend(&text, ")\n", kSubmit);
@@ -191,7 +191,7 @@ Action DefineSweepSlurm(CLI::App& app, const Invocation&) {
       ->check(line)
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_option("--models-at-once", flags->models_in_flight, "`sweep run`'s flag of that name")
+  app.add_option("--models-in-flight", flags->models_in_flight, "`sweep run`'s flag of that name")
       ->check(CLI::Range(1, 100000))
       ->type_name("N");
   app.add_option("--sbatch", flags->options, "one more #SBATCH option, as --account=lab; may be given several times")

@@ -12,14 +12,13 @@
 #include "apps/reporter.h"
 #include "apps/run_record.h"
 #include "apps/text.h"
+#include "apps/train_data.h"
 #include "apps/train_flags.h"
 #include "apps/train_plan.h"
 #include "apps/train_progress.h"
-#include "data/readers.h"
+#include "apps/train_slots.h"
 #include "data/writers.h"
 #include "engine/check.h"
-#include "kernels/feistel.h"
-#include "kernels/philox.h"
 #include "model/checkpoint.h"
 #include "model/predictor.h"
 #include "model/run_files.h"
@@ -29,42 +28,13 @@ namespace rb::apps {
 namespace {
 
 constexpr char kResumeHint[] = ", or --resume to go on from its checkpoints";
-constexpr uint64_t kSubsetId = 1;  // of Purpose::kSplit; 0 is the split itself
 
-// Keeps `n` of the rows, chosen by the seed, in their order.
-std::vector<int32_t> Subset(const std::vector<int32_t>& rows, int64_t n, uint64_t seed) {
-  const FeistelPermutation order(static_cast<uint32_t>(rows.size()), DeriveKey(seed, Purpose::kSplit, kSubsetId));
-  std::vector<int32_t> kept;
-  for (uint32_t i = 0; i < static_cast<uint32_t>(n); ++i) kept.push_back(rows[order(i)]);
-  std::sort(kept.begin(), kept.end());
-  return kept;
-}
-
-absl::StatusOr<Dataset> ReadData(const TrainFlags& flags, const TrainConfig& config, Parallel& parallel) {
-  const bool all = flags.experiments == std::vector<std::string>{"all"};
-  const ReadOptions options{config.shape.length, all ? std::vector<std::string>() : flags.experiments,
-                            flags.common.dna()};
-  RB_ASSIGN_OR_RETURN(Dataset dataset, ReadDataset(flags.data, options, parallel));
-  if (flags.experiments.empty() && dataset.experiments.size() > 1) {
-    return UsageError(absl::StrCat("the data hold ", dataset.experiments.size(), " experiments (",
-                                   dataset.experiments[0], ", ", dataset.experiments[1],
-                                   dataset.experiments.size() > 2 ? ", .." : "",
-                                   "); expected --experiment with some of their names, or --experiment all"));
-  }
-  return dataset;
-}
-
-// Settings that only the data can decide.
-absl::Status FitConfigToData(const TrainFlags& flags, const Dataset& dataset, TrainConfig& config) {
-  config.shape.structure = dataset.sequences.structure_channels;
-  if (!dataset.transformed) return absl::OkStatus();
-  if (config.transform != TransformKind::kNone && flags.transform.has_value()) {
-    return absl::FailedPreconditionError(absl::StrCat(flags.data,
-                                                      ": its targets are transformed already; expected no "
-                                                      "--transform, or --transform none"));
-  }
-  config.transform = TransformKind::kNone;
-  return absl::OkStatus();
+// All threads read, however many machines share them later.
+absl::StatusOr<Dataset> ReadAll(const TrainFlags& flags, const TrainConfig& config,
+                                const std::vector<OpenedMachine>& machines) {
+  if (machines.size() == 1) return ReadTrainData(flags, config, *machines[0].pool);
+  ThreadPool pool(flags.common.threads);
+  return ReadTrainData(flags, config, pool);
 }
 
 absl::Status CheckOutputs(const TrainFlags& flags) {
@@ -87,7 +57,8 @@ absl::Status CheckModelOutputs(const TrainFlags& flags, const std::vector<Planne
 }
 
 void SayData(const TrainFlags& flags, const Dataset& dataset, const Split& split, size_t all_train,
-             const OpenedMachine& machine, const std::vector<ExperimentSummary>& summary, Reporter& reporter) {
+             const std::vector<OpenedMachine>& machines, const std::vector<ExperimentSummary>& summary,
+             Reporter& reporter) {
   reporter.Say("data",
                absl::StrCat(flags.data, ": ", Grouped(dataset.num_probes()), " probes, ", dataset.experiments.size(),
                             dataset.experiments.size() == 1 ? " experiment\n" : " experiments\n", SummaryText(summary)),
@@ -103,12 +74,15 @@ void SayData(const TrainFlags& flags, const Dataset& dataset, const Split& split
         absl::StrCat("ATTENTION: --max-probes takes ", Grouped(static_cast<int64_t>(split.train.size())), " of ",
                      Grouped(static_cast<int64_t>(all_train)), " training probes; a trial, not a result"));
   }
-  reporter.Say("device", absl::StrCat(machine.description, machine.note.empty() ? "" : "; ", machine.note),
-               {{"device", machine.description}, {"note", machine.note}});
+  const OpenedMachine& machine = machines[0];
+  reporter.Say("device",
+               absl::StrCat(machines.size() > 1 ? absl::StrCat(machines.size(), " x ") : "", machine.description,
+                            machine.note.empty() ? "" : "; ", machine.note),
+               {{"device", machine.description}, {"note", machine.note}, {"workers", machines.size()}});
 }
 
 absl::StatusOr<std::vector<Evaluation>> TestAll(const std::vector<TrainResult>& results, const Dataset& dataset,
-                                                const Split& split, OpenedMachine& machine) {
+                                                const Split& split, const OpenedMachine& machine) {
   std::vector<Evaluation> evaluations;
   for (const TrainResult& result : results) {
     if (!result.status.ok()) continue;
@@ -121,14 +95,16 @@ absl::StatusOr<std::vector<Evaluation>> TestAll(const std::vector<TrainResult>& 
 }
 
 // Models that are not what was hoped for: says so, and fails when one has no parameters at all.
-absl::Status CheckResults(const std::vector<TrainResult>& results, Reporter& reporter) {
+absl::Status CheckResults(const std::vector<TrainResult>& results, const std::vector<PlannedModel>& models,
+                          Reporter& reporter) {
   std::vector<std::string> failed;
-  for (const TrainResult& r : results) {
+  for (size_t i = 0; i < results.size(); ++i) {
+    const TrainResult& r = results[i];
     if (!r.status.ok()) {
       failed.push_back(std::string(r.status.message()));
     } else if (r.model.best_epoch == 0) {
       reporter.Say("warning",
-                   absl::StrCat(r.model.experiment, ": no epoch had a usable validation metric; the model file ",
+                   absl::StrCat(models[i].folder, ": no epoch had a usable validation metric; the model file ",
                                 "holds the last epoch's parameters"));
     }
   }
@@ -148,73 +124,92 @@ absl::Status Stopped(const Invocation& invocation, int epochs) {
                                            "; go on with: ", line, resume));
 }
 
-void Describe(const TrainFlags& flags, const TrainConfig& config, const OpenedMachine& machine, RunRecord& record) {
+void Describe(const TrainFlags& flags, const TrainConfig& config, const std::vector<OpenedMachine>& machines,
+              const TrainOptions& options, RunRecord& record) {
+  int threads = 0;
+  for (const OpenedMachine& machine : machines) threads += machine.pool->num_threads();
   record.Set("preset", flags.common.preset);
   record.Set("seed", config.seed);
   record.Set("replicate", config.replicate);
-  record.Set("device", machine.description);
-  record.Set("threads", machine.pool->num_threads());
-  record.Set("precision", machine.precision_name);
+  record.Set("replicates", flags.replicates);
+  record.Set("grid", flags.grid);
+  record.Set("models", options.models.size());
+  record.Set("device", machines[0].description);
+  record.Set("workers", machines.size());
+  record.Set("models_in_flight", options.models_at_once);
+  record.Set("threads", threads);
+  record.Set("precision", machines[0].precision_name);
   record.Set("max_probes", flags.max_probes);
 }
 
 // Tests the trained models, writes metrics.tsv and run.json, prints the table.
-absl::Status Finish(const TrainFlags& flags, const std::vector<TrainResult>& results, const Dataset& dataset,
-                    const Split& split, OpenedMachine& machine, RunRecord& record, Reporter& reporter) {
+absl::Status Finish(const TrainFlags& flags, const std::vector<TrainResult>& results,
+                    const std::vector<PlannedModel>& models, const Dataset& dataset, const Split& split,
+                    const OpenedMachine& machine, RunRecord& record, Reporter& reporter) {
   const bool classification = flags.task == "classification";
   std::string table;
   if (split.test.empty()) {
     reporter.Say("test", "no test probes (set B is empty): no test metrics");
   } else {
     RB_ASSIGN_OR_RETURN(const std::vector<Evaluation> tests, TestAll(results, dataset, split, machine));
-    RB_RETURN_IF_ERROR(WriteFile(JoinPath(flags.out, "metrics.tsv"), MetricsTsv(tests, classification)));
-    table = MetricsText(tests, classification);
+    std::vector<std::string> names;  // where experiments have several models
+    for (size_t i = 0; i < models.size() && models.size() > dataset.experiments.size(); ++i) {
+      if (results[i].status.ok()) names.push_back(models[i].folder);
+    }
+    RB_RETURN_IF_ERROR(WriteFile(JoinPath(flags.out, "metrics.tsv"), MetricsTsv(tests, classification, names)));
+    table = MetricsText(tests, classification, names);
   }
   record.EndPhase("test");
   RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, "run.json")));
   reporter.Say("done", absl::StrCat("models are in ", flags.out, "; test set:"));
   std::fputs(table.c_str(), stdout);
-  return CheckResults(results, reporter);
+  return CheckResults(results, models, reporter);
+}
+
+absl::StatusOr<std::vector<TrainResult>> TrainGuarded(const TrainOptions& options, const Dataset& dataset,
+                                                      const Split& split, const std::vector<OpenedMachine>& machines,
+                                                      TrainObserver& observer) {
+  const SignalGuard guard;
+  std::vector<Machine*> backends;
+  for (const OpenedMachine& machine : machines) backends.push_back(machine.backend.get());
+  return Train(options, dataset, split, backends, &observer);
 }
 
 absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
   RB_ASSIGN_OR_RETURN(TrainConfig config, MakeConfig(flags));
+  RB_RETURN_IF_ERROR(PlanModels(flags, config, {"any"}).status());  // wrong flags are told before data are read
   RB_RETURN_IF_ERROR(CheckOutputs(flags));
-  RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, true));
-  config.precision = machine.precision;
+  RB_ASSIGN_OR_RETURN(const std::vector<OpenedMachine> machines,
+                      OpenMachines(flags.common, CountOrAuto(flags.workers), true));
+  config.precision = machines[0].precision;
   Reporter reporter(flags.common.progress);
   RunRecord record(invocation);
   reporter.Busy(absl::StrCat("reading ", flags.data, " .."));
-  RB_ASSIGN_OR_RETURN(const Dataset dataset, ReadData(flags, config, *machine.pool));
+  RB_ASSIGN_OR_RETURN(const Dataset dataset, ReadAll(flags, config, machines));
   RB_RETURN_IF_ERROR(FitConfigToData(flags, dataset, config));
-  RB_ASSIGN_OR_RETURN(std::vector<PlannedModel> models, PlanModels(flags, config, dataset.experiments));
-  RB_RETURN_IF_ERROR(CheckModelOutputs(flags, models));
+  TrainOptions options;
+  RB_ASSIGN_OR_RETURN(options.models, PlanModels(flags, config, dataset.experiments));
+  options.output = flags.out;
+  options.resume = flags.common.resume;
+  RB_RETURN_IF_ERROR(CheckModelOutputs(flags, options.models));
   RB_RETURN_IF_ERROR(record.AddInput(flags.data));
-  RB_ASSIGN_OR_RETURN(Split split, MakeSplit(dataset, config.seed, config.valid_fraction));
-  const size_t all_train = split.train.size();
-  if (flags.max_probes > 0 && flags.max_probes < static_cast<int64_t>(all_train)) {
-    split.train = Subset(split.train, flags.max_probes, config.seed);
-  }
+  size_t all_train = 0;
+  RB_ASSIGN_OR_RETURN(const Split split,
+                      MakeTrainSplit(dataset, config.seed, config.valid_fraction, flags.max_probes, &all_train));
   RB_ASSIGN_OR_RETURN(const auto summary, SummarizeDataset(dataset, split, config.transform, config.preset));
   record.EndPhase("read");
-  SayData(flags, dataset, split, all_train, machine, summary, reporter);
-  Describe(flags, config, machine, record);
+  SayData(flags, dataset, split, all_train, machines, summary, reporter);
+  RB_ASSIGN_OR_RETURN(options.models_at_once,
+                      PlanSlots(flags.models_in_flight, options.models, dataset, split, machines, reporter));
+  Describe(flags, config, machines, options, record);
 
-  size_t width = 0;
-  for (const std::string& name : dataset.experiments) width = std::max(width, name.size());
-  TrainReporter observer(reporter, config.shape.classification, width);
-  const TrainOptions options{std::move(models), flags.out, flags.common.resume, 1, flags.models_at_once};
-  absl::StatusOr<std::vector<TrainResult>> results;
-  {
-    const SignalGuard guard;
-    Machine* const machines[] = {machine.backend.get()};
-    results = Train(options, dataset, split, machines, &observer);
-  }
+  TrainReporter observer(reporter, config.shape.classification, options.models);
+  const absl::StatusOr<std::vector<TrainResult>> results = TrainGuarded(options, dataset, split, machines, observer);
   if (absl::IsCancelled(results.status())) return Stopped(invocation, observer.epochs());
   RB_RETURN_IF_ERROR(results.status());
   reporter.Open();
   record.EndPhase("train");
-  return Finish(flags, *results, dataset, split, machine, record, reporter);
+  return Finish(flags, *results, options.models, dataset, split, machines[0], record, reporter);
 }
 
 }  // namespace

@@ -53,8 +53,10 @@ absl::Status FitConfigToData(const TrainFlags& flags, const Dataset& dataset, Tr
   return absl::OkStatus();
 }
 
-absl::StatusOr<Split> MakeTrainSplit(const Dataset& dataset, uint64_t seed, double valid_fraction, int64_t max_probes) {
+absl::StatusOr<Split> MakeTrainSplit(const Dataset& dataset, uint64_t seed, double valid_fraction, int64_t max_probes,
+                                     size_t* all_train) {
   RB_ASSIGN_OR_RETURN(Split split, MakeSplit(dataset, seed, valid_fraction));
+  if (all_train != nullptr) *all_train = split.train.size();
   if (max_probes > 0 && max_probes < static_cast<int64_t>(split.train.size())) {
     split.train = Subset(split.train, max_probes, seed);
   }

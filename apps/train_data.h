@@ -2,6 +2,7 @@
 #ifndef RB_APPS_TRAIN_DATA_H_
 #define RB_APPS_TRAIN_DATA_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/status/status.h"
@@ -21,8 +22,10 @@ absl::StatusOr<Dataset> ReadTrainData(const TrainFlags& flags, const TrainConfig
 // (FailedPrecondition when --transform asks for another).
 absl::Status FitConfigToData(const TrainFlags& flags, const Dataset& dataset, TrainConfig& config);
 
-// MakeSplit with at most `max_probes` (0: all) of its training rows, chosen by the seed.
-absl::StatusOr<Split> MakeTrainSplit(const Dataset& dataset, uint64_t seed, double valid_fraction, int64_t max_probes);
+// MakeSplit with at most `max_probes` (0: all) of its training rows, chosen by the seed. `all_train`: how many there
+// were.
+absl::StatusOr<Split> MakeTrainSplit(const Dataset& dataset, uint64_t seed, double valid_fraction, int64_t max_probes,
+                                     size_t* all_train = nullptr);
 
 }  // namespace rb::apps
 

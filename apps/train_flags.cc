@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
 #include "engine/check.h"
@@ -39,10 +40,6 @@ void AddDataFlags(CLI::App& app, TrainFlags& flags) {
   app.add_option("--max-probes", flags.max_probes, "train on a seeded subset of N training probes, for quick trials")
       ->check(CLI::Range(int64_t{2}, int64_t{1} << 31))
       ->type_name("N");
-  app.add_option("--models-at-once", flags.models_at_once, "most models side by side, to save memory; 0 takes all")
-      ->type_name("N")
-      ->check(CLI::Range(0, 100000))
-      ->capture_default_str();
   app.add_option("--replicate", flags.replicate, "number of this repetition: other initial weights, order and dropout")
       ->check(CLI::Range(int64_t{0}, int64_t{1} << 53))
       ->type_name("N")
@@ -55,6 +52,31 @@ void AddDataFlags(CLI::App& app, TrainFlags& flags) {
                  "a model for every combination of the values: names of flags below, or dropout for all rates at once")
       ->type_name("NAME=V,V..");
 }
+
+std::string CheckCount(const std::string& text) {
+  int count = 0;
+  if (text == "auto" || (absl::SimpleAtoi(text, &count) && count >= 1 && count <= 100000)) return "";
+  return absl::StrCat("'", text, "' is no such number; expected auto or a number from 1 to 100000");
+}
+
+}  // namespace
+
+void AddWorkerFlags(CLI::App& app, std::string& workers, std::string& models_in_flight) {
+  const auto count = [&](const char* name, std::string& flag, const char* text) {
+    app.add_option(name, flag, text)
+        ->type_name("N")
+        ->check(CLI::Validator(CheckCount, "", ""))
+        ->capture_default_str()
+        ->group("Machine");
+  };
+  count(
+      "--workers", workers,
+      "machines that share the models: CUDA devices, or parts of the CPU's threads; auto takes every device of a kind");
+  count("--models-in-flight", models_in_flight,
+        "most models side by side on a machine; auto takes as many as fit in 70 % of the free memory");
+}
+
+namespace {
 
 void AddShapeFlags(CLI::App& app, TrainFlags& f) {
   const auto size = [&](const char* name, std::optional<int>& flag, const char* text) {
@@ -128,11 +150,18 @@ absl::Status SetDilations(const TrainFlags& flags, Shape& shape) {
 
 }  // namespace
 
+int CountOrAuto(const std::string& text) {
+  int count = 0;
+  if (text != "auto") (void)absl::SimpleAtoi(text, &count);  // checked when the flag was read
+  return count;
+}
+
 void AddTrainFlags(CLI::App& app, TrainFlags& flags) {
   AddDataFlags(app, flags);
   AddCommonFlags(app, flags.common,
                  kPresetFlag | kSeedFlag | kMachineFlags | kDenseFlag | kAlphabetFlag | kResumeFlag | kOverwriteFlag |
                      kProgressFlag);
+  AddWorkerFlags(app, flags.workers, flags.models_in_flight);
   AddShapeFlags(app, flags);
   AddScheduleFlags(app, flags);
 }

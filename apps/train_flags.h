@@ -23,7 +23,7 @@ struct TrainFlags {
   uint64_t replicate = 0;
   int replicates = 1;
   std::vector<std::string> grid;  // NAME=V[,V..]
-  int models_at_once = 0;
+  std::string models_in_flight = "auto", workers = "auto";
   // Absent ones keep the preset's value.
   std::optional<int> length, filters, first_width, width, residual_layers, pool, hidden, epochs, decay_patience,
       stop_patience;
@@ -31,6 +31,12 @@ struct TrainFlags {
   std::optional<float> dropout_first, dropout_inner, dropout_before_pool, dropout_after_pool, dropout_dense;
   std::optional<double> learning_rate, decay, valid_fraction;
 };
+
+// The number in a flag that takes a number or auto: 0 for auto.
+int CountOrAuto(const std::string& text);
+
+// --workers and --models-in-flight.
+void AddWorkerFlags(CLI::App& app, std::string& workers, std::string& models_in_flight);
 
 void AddTrainFlags(CLI::App& app, TrainFlags& flags);
 

@@ -2,7 +2,9 @@
 #ifndef RB_APPS_TRAIN_PROGRESS_H_
 #define RB_APPS_TRAIN_PROGRESS_H_
 
+#include <span>
 #include <string>
+#include <vector>
 
 #include "apps/reporter.h"
 #include "model/trainer.h"
@@ -11,10 +13,13 @@ namespace rb::apps {
 
 class TrainReporter : public TrainObserver {
  public:
-  // `name_width`: blanks to pad experiment names to.
-  TrainReporter(Reporter& reporter, bool classification, size_t name_width);
+  // A line an epoch for each of a few models; of more than kFewModels one line a round for all of them, and JSON events
+  // as ever.
+  static constexpr size_t kFewModels = 8;
+  TrainReporter(Reporter& reporter, bool classification, const std::vector<PlannedModel>& models);
   void OnProgress(const TrainProgress& progress) override;
   void OnEpoch(const EpochReport& report) override;
+  void OnRound(std::span<const ModelStanding> standings) override;
   void OnMessage(const std::string& message) override;
   bool ShouldStop() override;
   int epochs() const { return epochs_; }  // the last one that finished
@@ -22,8 +27,12 @@ class TrainReporter : public TrainObserver {
  private:
   Reporter& reporter_;
   bool classification_;
-  size_t name_width_;
+  const std::vector<PlannedModel>& models_;
+  size_t name_width_ = 0;
   int epochs_ = 0;
+  // Since the last line of a round: who has finished an epoch, and the latest of these epochs.
+  std::vector<bool> heard_;
+  int round_ = 0;
 };
 
 // While it lives, the first SIGINT, SIGTERM or SIGUSR1 only raises a flag; a second one ends the process as usual.

@@ -73,7 +73,7 @@ class CudaRuntime : public DeviceRuntime {
   absl::Status BindThread() override { return CudaStatus(cudaSetDevice(device_), "choosing the device"); }
   std::optional<size_t> FreeMemory() const override {
     size_t free = 0, total = 0;
-    if (cudaSetDevice(device_) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) return std::nullopt;
+    if (cudaMemGetInfo(&free, &total) != cudaSuccess) return std::nullopt;
     return free;
   }
   absl::StatusOr<void*> Allocate(size_t bytes) override {

@@ -132,7 +132,7 @@ class Machine {
   // Makes the calling thread the one that uses the machine, until another one calls it. The thread that made a machine
   // has it from the beginning, but only as long as it makes no other.
   virtual absl::Status BindThread() { return absl::OkStatus(); }
-  // Bytes of its own memory that are free; nothing when it works in the host's.
+  // Bytes of its own memory that are free; nothing when it works in the host's. For the thread that it is bound to.
   virtual std::optional<size_t> FreeMemory() const { return std::nullopt; }
   // The stream in whose order a device works (CUDA's: cudaStream_t), for those who time it; null on the CPU.
   virtual void* stream() const { return nullptr; }

@@ -36,7 +36,7 @@ absl::StatusOr<TrainMemory> MeasureTrainMemory(const std::vector<PlannedModel>& 
                                                const Split& split, Machine& machine) {
   TrainMemory most;
   for (const std::vector<int>& group : GroupModels(models)) {
-    // Of two rows or of all: what a model needs of its rows does not depend on which experiment it is.
+    // The rows of its first model stand for all: they are a small part.
     RB_ASSIGN_OR_RETURN(const std::vector<TrainJob> jobs, MakeTrainJobs({models[group[0]]}, dataset, split));
     double bytes[2] = {};
     for (const int slots : {1, 3}) {

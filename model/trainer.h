@@ -108,7 +108,7 @@ struct TrainMemory {
   double shared = 0;     // sequences and the like, once for a machine
   double per_model = 0;  // for each model side by side, of the group that needs most
 };
-// Measured: of every group a network of one and of three models is allocated on `machine`, and let go again.
+// Measured: of every group the first model is allocated once and three times on `machine`, and let go again.
 absl::StatusOr<TrainMemory> MeasureTrainMemory(const std::vector<PlannedModel>& models, const Dataset& dataset,
                                                const Split& split, Machine& machine);
 

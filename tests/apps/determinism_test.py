@@ -40,7 +40,7 @@ def repeated_runs():
 def alone_or_together():
     simulate("sim", experiments=3, probes=600)
     train("together")
-    train("one_by_one", "--models-at-once", 1)
+    train("one_by_one", "--models-in-flight", 1)
     for experiment in ("SIM00001", "SIM00002", "SIM00003"):
         train(f"alone_{experiment}", experiments=experiment)
         equal(model(f"alone_{experiment}", experiment) == model("together", experiment), True, f"{experiment} alone")

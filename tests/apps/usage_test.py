@@ -7,7 +7,7 @@ from cli import check, equal, refuses, run, simulate, succeeds, test
 def no_command_and_unknown_commands():
     refuses(2, ["no command", "train", "evaluate", "doctor"])
     refuses(2, ["unknown command 'tarin'", "did you mean 'train'", "simulate"], "tarin")
-    for later in ("saliency", "sweep", "report"):
+    for later in ("saliency", "tune", "report"):
         refuses(2, [f"unknown command '{later}'", "predict"], later, "--models", "x")
 
 

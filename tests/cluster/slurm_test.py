@@ -15,7 +15,8 @@ import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "apps"))
-from cli import SMALL, check, equal, main, read, run, simulate, succeeds, test  # noqa: E402
+from cli import check, equal, main, run, simulate, succeeds, test  # noqa: E402
+from sweep_cases import merge, results, same, sweep  # noqa: E402
 
 PATIENCE = 300  # seconds for any one thing to happen on a slow machine; nothing here waits so long otherwise
 PR_SET_PDEATHSIG = 1
@@ -159,11 +160,6 @@ def log_of(array, task):
     return path.read_text(errors="replace") if path.exists() else ""
 
 
-def results(out):
-    kept = ("model.safetensors", "history.tsv", "result.json", "metrics.tsv", "summary.json")
-    return {str(p.relative_to(out)): read(p) for p in sorted(pathlib.Path(out).rglob("*")) if p.name in kept}
-
-
 def in_the_middle(cluster, array, task):
     """Waits until the task trains; its job's number, or "" when it has ended already."""
     until(lambda: "  epoch " in log_of(array, task), f"the first epoch of task {task}")
@@ -209,13 +205,10 @@ def slurm():
         cluster.wait_for_all()
         equal(run("sweep", "status", "--plan", "a plan")[0], 0, "everything is finished")
         plan("whole")
-        succeeds("sweep", "run", "--plan", "whole", "--progress", "none")
-        succeeds("sweep", "merge", "--plan", "whole", "--progress", "none")
-        found, expected = results("a plan"), results("whole")
-        equal(len(expected), 12 * 3 + 2, "files")
-        equal(sorted(found), sorted(expected), "files of the array and of one process")
-        for name in expected:
-            check(found.get(name) == expected[name], f"{name} differs from that of one process")
+        sweep("whole")
+        merge("whole")
+        equal(len(results("whole")), 12 * 3 + 2, "files")
+        same(results("a plan"), results("whole"), "the array and one process")
     except Exception:
         print(cluster.logs())
         raise
