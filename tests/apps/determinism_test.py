@@ -11,6 +11,7 @@ from cli import check, equal, simulate, succeeds, test
 
 EPOCHS = 4
 SETTINGS = ("--epochs", EPOCHS, *cli.SMALL)
+LONG = ("--epochs", 500, "--stop-patience", 500, *cli.SMALL)  # not over before it is stopped
 
 
 def train(out, *more, experiments="all"):
@@ -50,8 +51,74 @@ def alone_or_together():
         equal(model("reversed", experiment) == model("together", experiment), True, f"{experiment} in another order")
 
 
-def start(out, *more):
-    return subprocess.Popen(cli.command("train", "--data", "sim", "--experiment", "all", "--out", out, *SETTINGS,
+@test
+def grids_replicates_and_workers():
+    simulate("sim", experiments=2, probes=600)
+    grid = ("--replicates", 2, "--grid", "learning-rate=0.001,0.004", "pool=5,10")
+    settings = ("--epochs", 2, "--filters", 32, "--hidden", 32, "--dilations", "1,2", "--progress", "none")
+    for out, more in (("one", ()), ("two", ("--workers", 2, "--threads", 2)), ("three", ("--workers", 3, "--threads", 4)),
+                      ("narrow", ("--workers", 2, "--threads", 2, "--models-in-flight", 1))):
+        succeeds("train", "--data", "sim", "--experiment", "all", "--out", out, *settings, *grid, *more)
+    folders = sorted(str(p.parent.relative_to("one")) for p in pathlib.Path("one").glob("*/*/*/model.safetensors"))
+    equal(len(folders), 16, "models")
+    for out in ("two", "three", "narrow"):
+        for folder in folders:
+            equal(model(out, folder) == model("one", folder), True, f"{out}, {folder}: model file")
+        for name in ("metrics.tsv", "progress.tsv"):
+            equal(cli.read(f"{out}/{name}"), cli.read(f"one/{name}"), f"{name} of {out}")
+    for rate, pool, replicate in (("0.001", 5, 0), ("0.004", 5, 1), ("0.001", 10, 1)):
+        succeeds("train", "--data", "sim", "--experiment", "SIM00002", "--out", f"single{rate}{pool}", *settings,
+                 "--learning-rate", rate, "--pool", pool, "--replicate", replicate)
+        folder = f"SIM00002/learning-rate={rate},pool={pool}/replicate-{replicate}"
+        equal(model(f"single{rate}{pool}", "SIM00002") == model("one", folder), True, f"{folder} alone")
+    equal(len({model("one", folder) for folder in folders}), 16, "all models differ")
+
+
+@test
+def damaged_checkpoints():
+    simulate("sim", experiments=2, probes=600)
+    train("whole")
+    train("m")
+    current, previous = "m/SIM00002/checkpoint.safetensors", "m/SIM00002/checkpoint.previous.safetensors"
+    good = cli.read(current)
+    resume = ("train", "--data", "sim", "--experiment", "all", "--out", "m", *SETTINGS, "--resume")
+    pathlib.Path(current).write_bytes(good[:len(good) // 2])
+    _, err = succeeds(*resume)
+    check(current in err and f"going on from {previous}" in err, f"the damaged checkpoint is named: {err}")
+    for experiment in ("SIM00001", "SIM00002"):
+        equal(model("m", experiment) == model("whole", experiment), True, f"{experiment}: model file")
+        equal(cli.read(f"m/{experiment}/history.tsv"), cli.read(f"whole/{experiment}/history.tsv"), "history")
+    pathlib.Path(current).write_bytes(good[:len(good) // 2])
+    pathlib.Path(previous).write_bytes(b"")
+    cli.refuses(1, [current, previous], *resume)
+    equal(len(list(pathlib.Path("m").rglob("*.tmp"))), 0, "no temporary files")
+
+
+@test
+def one_run_at_a_time():
+    simulate("sim", experiments=2, probes=4000)
+    process = start("m", settings=LONG)
+    for line in process.stderr:  # the first finished epoch
+        if b"epoch   1" in line:
+            break
+    again = ("train", "--data", "sim", "--experiment", "all", "--out", "m", *LONG)
+    cli.refuses(1, [f"process {process.pid} on"], *again, "--resume", "--progress", "none")
+    process.kill()
+    process.communicate()
+    check(pathlib.Path("m/.lock").exists(), "the killed process leaves its file")
+    process = start("m", "--resume", settings=LONG)
+    for line in process.stderr:
+        if b"epoch" in line and b"valid r" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    _, err = process.communicate(timeout=60)
+    equal(process.returncode, 1, "the next process trains, until it is stopped")
+    check(b"--resume" in err, f"and says how to go on: {err[-200:]}")
+    equal(pathlib.Path("m/.lock").exists(), False, "a process that ends removes it")
+
+
+def start(out, *more, settings=SETTINGS):
+    return subprocess.Popen(cli.command("train", "--data", "sim", "--experiment", "all", "--out", out, *settings,
                                         "--progress", "plain", *more), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
@@ -94,7 +161,7 @@ def killed_and_resumed():
 def signals_stop_politely():
     simulate("sim", experiments=1, probes=4000)
     train("whole")
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         out = f"stopped{name}"
         process = start(out)
         for line in process.stderr:  # the first finished epoch
@@ -119,7 +186,7 @@ def resume_refuses_other_settings():
     simulate("sim", probes=600)
     train("m")
     before = model("m")
-    cli.refuses(1, ["m/checkpoint.safetensors"], "train", "--data", "sim", "--experiment", "all", "--out", "m", *SETTINGS,
+    cli.refuses(1, ["m/SIM00001/checkpoint.safetensors"], "train", "--data", "sim", "--experiment", "all", "--out", "m", *SETTINGS,
                 "--resume", "--seed", 9)
     succeeds("train", "--data", "sim", "--experiment", "all", "--out", "m", *SETTINGS, "--resume")
     equal(model("m") == before, True, "resuming a finished run changes nothing")

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import shutil
 
 import cli
 from cli import check, equal, load_json, run, simulate, succeeds, table, test
@@ -166,6 +167,57 @@ def presets_subsets_and_replicates():
     train("sim", "second", "--replicate", 1)
     check(cli.read("first/SIM00001/model.safetensors") != cli.read("second/SIM00001/model.safetensors"),
           "replicates differ")
+
+
+@test
+def many_models():
+    simulate("sim", experiments=3, probes=600)
+    grid = ("--replicates", 3, "--grid", "learning-rate=0.001,0.004")
+    _, err = train("sim", "m", *grid)
+    check("18 models in 1 group" in err, "the plan is told")
+    check("epoch 2: 0 of 18 live" in err and "18 finished" in err, f"a line a round: {err}")
+    equal(err.count("valid loss"), 0, "no line a model")
+    rows = table("m/progress.tsv")
+    equal([r["state"] for r in rows], ["stopped"] * 18, "states")
+    equal([r["epoch"] for r in rows], ["2"] * 18, "epochs")
+    equal(rows[1]["name"], "SIM00001/learning-rate=0.001/replicate-1", "name")
+    for row in rows:
+        history = table(f"m/{row['name']}/history.tsv")
+        best = [r for r in history if r["best"] == "1"]
+        equal(row["best_metric"], best[-1]["valid_pearson"] if best else "", "best metric")
+        equal(row["best_epoch"], best[-1]["epoch"] if best else "", "best epoch")
+    metrics = table("m/metrics.tsv")
+    equal([r["model"] for r in metrics], [r["name"] for r in rows], "models of the test table")
+    equal(load_json("m/run.json")["models"], 18, "models in run.json")
+    out, _ = succeeds("predict", "--models", "m", "--input", "sim/sequences.tsv")
+    equal(len(out.splitlines()[0].split("\t")), 19, "predict finds all of them")
+    out, _ = succeeds("predict", "--models", "m/SIM00002", "--input", "sim/sequences.tsv")
+    equal(len(out.splitlines()[0].split("\t")), 7, "those of one experiment")
+    out, _ = succeeds("predict", "--models", "m/SIM00002/learning-rate=0.004", "--input", "sim/sequences.tsv")
+    equal(len(out.splitlines()[0].split("\t")), 4, "those of one point")
+    single, _ = succeeds("evaluate", "--data", "sim", "--models", "m/SIM00003/learning-rate=0.004/replicate-2", "--out",
+                         "e/metrics.tsv")
+    equal(table("e/metrics.tsv")[0]["pearson"], metrics[-1]["pearson"], "evaluate gives the trainer's number")
+    pathlib.Path("m/SIM00001/other/SIM00001").mkdir(parents=True)
+    pathlib.Path("m/SIM00001/other/SIM00001/model.safetensors").write_bytes(b"not a model of this run")
+    succeeds("predict", "--models", "m", "--input", "sim/sequences.tsv")
+    _, err = train("sim", "j", *grid, "--progress", "json")
+    events = [json.loads(line) for line in err.splitlines()]
+    epochs = [e for e in events if e["event"] == "epoch"]
+    equal(len(epochs), 36, "an event for each model's epoch")
+    equal(len({e["model"] for e in epochs}), 18, "each names its model")
+    plan = [e for e in events if e["event"] == "plan"]
+    equal((plan[0]["models"], plan[0]["groups"], plan[0]["side_by_side"]), (18, 1, 18), "the plan")
+    check(plan[0]["bytes_per_model"] > 100000, "bytes of a model")
+    equal([e["epoch"] for e in events if e["event"] == "round"], [1, 2], "rounds")
+    kept = "k/SIM00002/learning-rate=0.004/replicate-1"
+    shutil.copytree("m/SIM00002/learning-rate=0.004/replicate-1", kept)
+    cli.refuses(1, [kept, "--overwrite", "--resume"], "train", "--data", "sim", "--experiment", "SIM00002", "--out", "k",
+                *TRAIN, *grid)
+    succeeds("train", "--data", "sim", "--experiment", "SIM00001", "--out", "k", *TRAIN, *grid)
+    cli.refuses(2, ["expected NAME=VALUE", "learning-rate"], "train", "--data", "sim", "--out", "x", "--grid", "rate=1")
+    cli.refuses(2, ["--models-in-flight"], "train", "--data", "sim", "--out", "x", "--models-in-flight", "0")
+    cli.refuses(2, ["4 threads"], "train", "--data", "sim", "--out", "x", "--workers", 5, "--threads", 4)
 
 
 @test

@@ -112,6 +112,29 @@ TEST(Writers, TablesReadBackBitForBit) {
   }
 }
 
+TEST(Writers, TheFileBeforeIsKept) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a", previous = folder / "b";
+  ASSERT_TRUE(WriteFileKeepingLast(path, "one", previous).ok());
+  ExpectEqual(folder.Entries(), std::vector<std::string>{"a"});
+  ASSERT_TRUE(WriteFileKeepingLast(path, "two", previous).ok());
+  ASSERT_TRUE(WriteFileKeepingLast(path, "three", previous).ok());
+  ExpectEqual(test::ReadAll(path), std::string("three"));
+  ExpectEqual(test::ReadAll(previous), std::string("two"));
+  {
+    const FileSizeLimit full(1000);
+    ExpectEqual(WriteFileKeepingLast(path, std::string(5000, 'x'), previous).ok(), false);
+  }
+  ExpectEqual(test::ReadAll(path), std::string("three"), "on a full disk both stay");
+  ExpectEqual(test::ReadAll(previous), std::string("two"));
+  ExpectEqual(folder.Entries().size(), size_t{2});
+  // What a kill between the two renames leaves.
+  ASSERT_EQ(rename(path.c_str(), previous.c_str()), 0);
+  ASSERT_TRUE(WriteFileKeepingLast(path, "four", previous).ok());
+  ExpectEqual(test::ReadAll(path), std::string("four"));
+  ExpectEqual(test::ReadAll(previous), std::string("three"));
+}
+
 TEST(Writers, TablesOfAFixedSplitKeepTheTestSet) {
   const TemporaryFolder folder;
   Dataset dataset = Simulated(1, 30).dataset;
