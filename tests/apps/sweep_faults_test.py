@@ -45,6 +45,20 @@ def failed_models():
     equal([r["experiment"] for r in table("p/metrics.tsv")], ["SIM00001", "SIM00002"], "rows without the failed one")
     equal(load_json("p/summary.json")["missing"], ["BAD"], "the summary names it")
 
+    # A training that goes to infinity, beside others: they end as if they were alone.
+    succeeds("sweep", "plan", "--data", "sim", "--experiment", "SIM00001,SIM00002", *SETTINGS, "--grid",
+             "learning-rate=0.001,1e30", "--out", "g", "--progress", "none")
+    for again in range(2):
+        code, _, err = run("sweep", "run", "--plan", "g", "--progress", "plain")
+        equal(code, 1, "exit code")
+        check("2 of 4 models failed: SIM00001/learning-rate=1e+30" in err.splitlines()[-1], err.splitlines()[-1])
+        found = status("g", 3)
+        equal((found["finished"], found["failed"]), (2, 2), f"models after run {again}")
+        check(all("not finite" in m["reason"] for m in found["unfinished"]), "why")
+    for name in ("SIM00001", "SIM00002"):
+        check(read(f"g/models/{name}/learning-rate=0.001/model.safetensors") == read(f"p/models/{name}/model.safetensors"),
+              f"{name} beside a failed one")
+
 
 @test
 def changed_data_and_moved_data():
