@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
@@ -18,6 +19,7 @@ constexpr Command kCommands[] = {
     {"simulate", "RNAcompete-like data with a known planted truth", DefineSimulate},
     {"prepare", "check tables, transform and split them, write one HDF5 file", DefinePrepare},
     {"train", "train one model for every named experiment", DefineTrain},
+    {"sweep", "train many models over many processes and machines", DefineSweep},
     {"evaluate", "score trained models against measured targets", DefineEvaluate},
     {"predict", "predict the binding of any sequences", DefinePredict},
     {"scan", "rank all k-mers by their global importance to a model", DefineScan},
@@ -29,7 +31,7 @@ constexpr Command kCommands[] = {
     {"bench", "time training steps and scoring on this machine", DefineBench},
     {"doctor", "check machine, device, memory and disk", DefineDoctor},
 };
-constexpr char kUsagePayload[] = "residualbind/usage";
+constexpr char kExitPayload[] = "residualbind/exit";
 
 std::vector<std::string> CommandNames() {
   std::vector<std::string> names;
@@ -134,28 +136,35 @@ std::span<const Command> Commands() { return kCommands; }
 
 std::string Invocation::Line() const {
   std::vector<std::string> quoted;
-  for (const std::string& argument : arguments) {
-    const bool plain = !argument.empty() && argument.find_first_not_of(
-                                                "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                                "-_=+,./:@%") == std::string::npos;
-    quoted.push_back(plain ? argument : absl::StrCat("'", absl::StrReplaceAll(argument, {{"'", "'\\''"}}), "'"));
-  }
+  for (const std::string& argument : arguments) quoted.push_back(ShellQuoted(argument));
   return absl::StrJoin(quoted, " ");
+}
+
+std::string ShellQuoted(const std::string& text) {
+  const bool plain = !text.empty() && text.find_first_not_of(
+                                          "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                          "-_=+,./:@%") == std::string::npos;
+  return plain ? text : absl::StrCat("'", absl::StrReplaceAll(text, {{"'", "'\\''"}}), "'");
 }
 
 bool Invocation::Has(std::string_view flag) const {
   return std::find(arguments.begin(), arguments.end(), flag) != arguments.end();
 }
 
-absl::Status UsageError(const std::string& message) {
-  absl::Status status = absl::InvalidArgumentError(message);
-  status.SetPayload(kUsagePayload, absl::Cord());
+absl::Status UsageError(const std::string& message) { return WithExitCode(absl::InvalidArgumentError(message), 2); }
+
+absl::Status WithExitCode(absl::Status status, int code) {
+  status.SetPayload(kExitPayload, absl::Cord(absl::StrCat(code)));
   return status;
 }
 
 int ExitCode(const absl::Status& status) {
   if (status.ok()) return 0;
-  return status.GetPayload(kUsagePayload).has_value() ? 2 : 1;
+  int code = 1;
+  if (const auto payload = status.GetPayload(kExitPayload); payload.has_value()) {
+    (void)absl::SimpleAtoi(std::string(*payload), &code);  // WithExitCode wrote it
+  }
+  return code;
 }
 
 std::string Nearest(std::string_view word, std::span<const std::string> candidates) {

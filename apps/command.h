@@ -1,8 +1,8 @@
 // What a subcommand is, and the errors and exit codes they share.
 //
 // A command declares its flags on a CLI::App and returns the action to run once they are parsed. Exit code 0: done; 2:
-// wrong usage (UsageError); 1: anything else. A failure is one line on stderr: "residualbind <command>: what, where,
-// expected".
+// wrong usage (UsageError); 1: anything else, unless WithExitCode says otherwise. A failure is one line on stderr:
+// "residualbind <command>: what, where, expected".
 #ifndef RB_APPS_COMMAND_H_
 #define RB_APPS_COMMAND_H_
 
@@ -39,6 +39,7 @@ std::span<const Command> Commands();
 Action DefineSimulate(CLI::App& app, const Invocation& invocation);
 Action DefinePrepare(CLI::App& app, const Invocation& invocation);
 Action DefineTrain(CLI::App& app, const Invocation& invocation);
+Action DefineSweep(CLI::App& app, const Invocation& invocation);
 Action DefineEvaluate(CLI::App& app, const Invocation& invocation);
 Action DefinePredict(CLI::App& app, const Invocation& invocation);
 Action DefineScan(CLI::App& app, const Invocation& invocation);
@@ -52,7 +53,12 @@ Action DefineDoctor(CLI::App& app, const Invocation& invocation);
 
 // An error in how the command was called: exit code 2.
 absl::Status UsageError(const std::string& message);
+// The status, which is not OK, with an exit code of its own (shells and batch scripts look at it).
+absl::Status WithExitCode(absl::Status status, int code);
 int ExitCode(const absl::Status& status);
+
+// `text` as a word that a shell takes back.
+std::string ShellQuoted(const std::string& text);
 
 // Runs the program: finds the command, parses, acts, reports. Returns the exit code.
 int RunProgram(const std::vector<std::string>& arguments);

@@ -177,12 +177,14 @@ absl::StatusOr<int> ParseBatch(const CommonFlags& flags) {
   return rows;
 }
 
+Precision PrecisionOf(const CommonFlags& flags) {
+  return flags.precision == "bf16" ? Precision::kBf16 : flags.precision == "tf32" ? Precision::kTf32 : Precision::kFp32;
+}
+
 absl::StatusOr<OpenedMachine> OpenMachine(const CommonFlags& flags, bool training) {
   OpenedMachine machine;
   machine.precision_name = flags.precision;
-  machine.precision = flags.precision == "bf16"   ? Precision::kBf16
-                      : flags.precision == "tf32" ? Precision::kTf32
-                                                  : Precision::kFp32;
+  machine.precision = PrecisionOf(flags);
   machine.pool = std::make_unique<ThreadPool>(flags.threads);
   RB_RETURN_IF_ERROR(OpenBackend(flags, training, machine));
   machine.description = machine.backend->Describe();

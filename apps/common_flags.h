@@ -56,6 +56,9 @@ void AddCommonFlags(CLI::App& app, CommonFlags& flags, unsigned which);
 // --batch: 0 for auto.
 absl::StatusOr<int> ParseBatch(const CommonFlags& flags);
 
+// --precision.
+Precision PrecisionOf(const CommonFlags& flags);
+
 // What --device, --threads and --precision lead to.
 struct OpenedMachine {
   std::unique_ptr<ThreadPool> pool;

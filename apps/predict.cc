@@ -7,15 +7,19 @@
 #include <limits>
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
 #include "apps/common_flags.h"
 #include "apps/outputs.h"
+#include "apps/predict_shards.h"
 #include "apps/reporter.h"
+#include "apps/shard.h"
 #include "apps/text.h"
 #include "data/profile_reader.h"
 #include "data/readers.h"
+#include "data/sha256.h"
 #include "data/writers.h"
 #include "engine/check.h"
 #include "kernels/packed_bases.h"
@@ -29,7 +33,7 @@ constexpr int kDefaultBlock = 16384;  // windows scored at once
 struct Flags {
   CommonFlags common;
   std::vector<std::string> models;
-  std::string input, profiles, out, windows = "max";
+  std::string action, input, profiles, out, windows = "max", shard;
 };
 
 // Sequences as they were read. profiles: structure tracks of each [bases][channels]; empty unless given.
@@ -74,15 +78,23 @@ int64_t WindowsOf(const NamedSequence& sequence, int length) {
   return std::max<int64_t>(1, static_cast<int64_t>(sequence.bases.size()) - length + 1);
 }
 
-// Writes rows to a file that stays open over blocks.
+// Where rows go: to a file that stays open over blocks, or into a shard.
+struct Sink {
+  std::FILE* file = nullptr;
+  PredictShard* shard = nullptr;
+};
+
 class Writer {
  public:
-  Writer(const Flags& flags, const Scorers& scorers, std::FILE* file) : flags_(flags), scorers_(scorers), file_(file) {}
+  Writer(const Flags& flags, const Scorers& scorers, Sink sink) : flags_(flags), scorers_(scorers), sink_(sink) {}
 
   absl::Status Header() {
     std::string text = flags_.windows == "all" ? "id\tstart" : "id";
     for (const std::string& column : scorers_.columns) absl::StrAppend(&text, "\t", column);
-    return Put(text + "\n");
+    text += '\n';
+    if (sink_.shard == nullptr) return Put(text);
+    sink_.shard->header = text;
+    return absl::OkStatus();
   }
 
   // scores[model][window] of one sequence's windows [first, first + count).
@@ -110,18 +122,22 @@ class Writer {
 
   // All windows of `id` have been given.
   absl::Status EndSequence(const std::string& id, int64_t windows) {
-    if (flags_.windows == "all") return absl::OkStatus();
-    std::string text = id;
-    for (size_t m = 0; m < best_.size(); ++m) {
-      const float mean = static_cast<float>(sum_[m] / static_cast<double>(windows));
-      absl::StrAppend(&text, "\t", Shortest(flags_.windows == "max" ? best_[m] : mean));
+    if (flags_.windows != "all") {
+      std::string text = id;
+      for (size_t m = 0; m < best_.size(); ++m) {
+        const float mean = static_cast<float>(sum_[m] / static_cast<double>(windows));
+        absl::StrAppend(&text, "\t", Shortest(flags_.windows == "max" ? best_[m] : mean));
+      }
+      RB_RETURN_IF_ERROR(Put(text + "\n"));
     }
-    return Put(text + "\n");
+    if (sink_.shard != nullptr) sink_.shard->ends.push_back(std::ssize(sink_.shard->rows));
+    return absl::OkStatus();
   }
 
  private:
   absl::Status Put(const std::string& text) {
-    if (std::fwrite(text.data(), 1, text.size(), file_) == text.size()) return absl::OkStatus();
+    if (sink_.shard != nullptr) return sink_.shard->rows += text, absl::OkStatus();
+    if (std::fwrite(text.data(), 1, text.size(), sink_.file) == text.size()) return absl::OkStatus();
     return absl::DataLossError(absl::StrCat(flags_.out.empty() ? "stdout" : flags_.out,
                                             ": cannot be written; expected "
                                             "room on the disk and an open pipe"));
@@ -129,7 +145,7 @@ class Writer {
 
   const Flags& flags_;
   const Scorers& scorers_;
-  std::FILE* file_;
+  Sink sink_;
   std::vector<float> best_;
   std::vector<double> sum_;
 };
@@ -184,9 +200,9 @@ absl::Status ScoreBlock(const Input& input, const Scorers& scorers, Block& block
   return absl::OkStatus();
 }
 
-absl::Status ScoreAll(const Flags& flags, const Input& input, const Scorers& scorers, int block_size, std::FILE* file,
+absl::Status ScoreAll(const Flags& flags, const Input& input, const Scorers& scorers, int block_size, Sink sink,
                       Reporter& reporter) {
-  Writer writer(flags, scorers, file);
+  Writer writer(flags, scorers, sink);
   RB_RETURN_IF_ERROR(writer.Header());
   Block block(scorers.length);
   for (size_t i = 0; i < input.sequences.size(); ++i) {
@@ -230,21 +246,96 @@ absl::StatusOr<Input> ReadInput(const Flags& flags, const Scorers& scorers) {
   return input;
 }
 
+// All that predictions depend on, for shards to agree on.
+absl::StatusOr<std::string> Settings(const Flags& flags, const OpenedMachine& machine, const Input& input) {
+  nlohmann::ordered_json models = nlohmann::ordered_json::array();
+  RB_ASSIGN_OR_RETURN(const std::vector<std::string> paths, FindModels(flags.models));
+  for (const std::string& path : paths) {
+    RB_ASSIGN_OR_RETURN(models.emplace_back(), Sha256OfFile(path));
+  }
+  std::string sum, block;
+  const std::vector<NamedSequence>& sequences = input.sequences;
+  for (size_t i = 0; i < sequences.size(); ++i) {
+    absl::StrAppend(&block, sequences[i].id, "\t", sequences[i].bases, "\n");
+    if (!input.profiles.empty()) {
+      const std::vector<float>& profile = input.profiles[i];
+      block.append(reinterpret_cast<const char*>(profile.data()), profile.size() * sizeof(float));
+    }
+    if (block.size() < (1 << 20) && i + 1 < sequences.size()) continue;
+    sum = Sha256Hex(sum + block);
+    block.clear();
+  }
+  const nlohmann::ordered_json settings = {{"version", RB_VERSION},
+                                           {"models", models},
+                                           {"input", sum},
+                                           {"windows", flags.windows},
+                                           {"energy", flags.common.energy},
+                                           {"device", machine.description.substr(0, machine.description.find(':'))},
+                                           {"precision", machine.precision_name}};
+  return settings.dump();
+}
+
+// Scores every N-th sequence into a file of its own.
+absl::Status RunShard(const Flags& flags, const OpenedMachine& machine, Input input, const Scorers& scorers, int block,
+                      Reporter& reporter) {
+  PredictShard mine;
+  RB_ASSIGN_OR_RETURN(mine.shard, ParseShard(flags.shard));
+  mine.sequences = std::ssize(input.sequences);
+  RB_ASSIGN_OR_RETURN(mine.settings, Settings(flags, machine, input));
+  Input share;
+  for (int64_t i = mine.shard.index; i < mine.sequences; i += mine.shard.count) {
+    share.sequences.push_back(std::move(input.sequences[i]));
+    if (!input.profiles.empty()) share.profiles.push_back(std::move(input.profiles[i]));
+  }
+  RB_RETURN_IF_ERROR(ScoreAll(flags, share, scorers, block, {nullptr, &mine}, reporter));
+  RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
+  RB_RETURN_IF_ERROR(WritePredictShard(flags.out, mine));
+  reporter.Say("done",
+               absl::StrCat("scored ", Grouped(std::ssize(share.sequences)), " of ", Grouped(mine.sequences),
+                            " sequences; ", PredictShardPath(flags.out, mine.shard),
+                            " waits for the other shards and `residualbind predict merge --out ", flags.out, "`"));
+  reporter.Open();
+  return absl::OkStatus();
+}
+
+absl::Status Merge(const Flags& flags) {
+  if (!flags.models.empty() || !flags.input.empty() || !flags.shard.empty()) {
+    return UsageError("merge takes what the shards of --out hold; expected no --models, --input or --shard with it");
+  }
+  if (flags.out.empty()) return UsageError("--out is required; expected the name that the shards were given");
+  RB_RETURN_IF_ERROR(RefuseExisting({flags.out}, flags.common.overwrite));
+  RB_ASSIGN_OR_RETURN(const std::vector<PredictShard> shards, ReadPredictShards(flags.out));
+  return WriteFile(flags.out, MergedTable(shards));
+}
+
+absl::Status CheckFlags(const Flags& flags) {
+  if (flags.models.empty()) return UsageError("--models is required");
+  if (flags.input.empty()) return UsageError("--input is required");
+  if (flags.shard.empty()) {
+    return flags.out.empty() ? absl::OkStatus() : RefuseExisting({flags.out}, flags.common.overwrite);
+  }
+  if (flags.out.empty()) return UsageError("--shard writes a file of its own; expected --out with it");
+  RB_ASSIGN_OR_RETURN(const Shard shard, ParseShard(flags.shard));
+  return RefuseExisting({PredictShardPath(flags.out, shard)}, flags.common.overwrite);
+}
+
 absl::Status Run(const Flags& flags) {
-  if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out}, flags.common.overwrite));
+  if (flags.action == "merge") return Merge(flags);
+  RB_RETURN_IF_ERROR(CheckFlags(flags));
   RB_ASSIGN_OR_RETURN(const int batch, ParseBatch(flags.common));
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   RB_ASSIGN_OR_RETURN(const Scorers scorers, OpenScorers(flags, machine));
   Reporter reporter(flags.common.progress);
-  RB_ASSIGN_OR_RETURN(const Input input, ReadInput(flags, scorers));
+  RB_ASSIGN_OR_RETURN(Input input, ReadInput(flags, scorers));
   const int block = batch > 0 ? batch : kDefaultBlock;
-  if (flags.out.empty()) return ScoreAll(flags, input, scorers, block, stdout, reporter);
+  if (!flags.shard.empty()) return RunShard(flags, machine, std::move(input), scorers, block, reporter);
+  if (flags.out.empty()) return ScoreAll(flags, input, scorers, block, {stdout}, reporter);
   RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
   return WriteAtomically(flags.out, [&](const std::string& temporary) -> absl::Status {
     std::FILE* file = std::fopen(temporary.c_str(), "wb");
     if (file == nullptr)
       return absl::UnavailableError(absl::StrCat(temporary, ": cannot be written; expected a writable folder"));
-    const absl::Status status = ScoreAll(flags, input, scorers, block, file, reporter);
+    const absl::Status status = ScoreAll(flags, input, scorers, block, {file}, reporter);
     if (std::fclose(file) != 0 && status.ok())
       return absl::DataLossError(absl::StrCat(flags.out, ": cannot be written; expected room"));
     return status;
@@ -255,12 +346,13 @@ absl::Status Run(const Flags& flags) {
 
 Action DefinePredict(CLI::App& app, const Invocation&) {
   auto flags = std::make_shared<Flags>();
+  app.add_option("action", flags->action, "merge: put the shards of --out together; else nothing")
+      ->check(CLI::IsMember({"merge"}))
+      ->type_name("");
   app.add_option("--models", flags->models, "model files, or the folder that train wrote")
-      ->required()
       ->expected(1, -1)
       ->type_name("PATH..");
   app.add_option("--input", flags->input, "FASTA, a TSV with a seq column, or one sequence a line; - is stdin")
-      ->required()
       ->type_name("FILE");
   app.add_option("--profiles", flags->profiles,
                  "structure made elsewhere, a record a sequence, as train takes it (default: folded here)")

@@ -36,6 +36,8 @@ class RunRecord {
 // The files that an input argument stands for: itself, or the tables inside a folder.
 std::vector<std::string> InputFiles(const std::string& path);
 
+std::string UtcNow();  // "2026-11-23T17:05:00Z"
+
 std::string DumpJson(const nlohmann::ordered_json& json);
 
 }  // namespace rb::apps

@@ -1,28 +1,24 @@
 // residualbind train: every named experiment, side by side.
 #include <algorithm>
-#include <cmath>
 #include <memory>
-#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "apps/command.h"
 #include "apps/common_flags.h"
 #include "apps/dataset_summary.h"
-#include "apps/memory.h"
 #include "apps/metrics_table.h"
 #include "apps/outputs.h"
 #include "apps/reporter.h"
 #include "apps/run_record.h"
 #include "apps/text.h"
+#include "apps/train_data.h"
 #include "apps/train_flags.h"
 #include "apps/train_plan.h"
 #include "apps/train_progress.h"
-#include "data/readers.h"
+#include "apps/train_slots.h"
 #include "data/writers.h"
 #include "engine/check.h"
-#include "kernels/feistel.h"
-#include "kernels/philox.h"
 #include "model/checkpoint.h"
 #include "model/predictor.h"
 #include "model/run_files.h"
@@ -32,51 +28,13 @@ namespace rb::apps {
 namespace {
 
 constexpr char kResumeHint[] = ", or --resume to go on from its checkpoints";
-constexpr double kMemoryPart = 0.7;  // of what is free, for --models-in-flight auto
-constexpr uint64_t kSubsetId = 1;    // of Purpose::kSplit; 0 is the split itself
-
-// Keeps `n` of the rows, chosen by the seed, in their order.
-std::vector<int32_t> Subset(const std::vector<int32_t>& rows, int64_t n, uint64_t seed) {
-  const FeistelPermutation order(static_cast<uint32_t>(rows.size()), DeriveKey(seed, Purpose::kSplit, kSubsetId));
-  std::vector<int32_t> kept;
-  for (uint32_t i = 0; i < static_cast<uint32_t>(n); ++i) kept.push_back(rows[order(i)]);
-  std::sort(kept.begin(), kept.end());
-  return kept;
-}
-
-absl::StatusOr<Dataset> ReadData(const TrainFlags& flags, const TrainConfig& config, Parallel& parallel) {
-  const bool all = flags.experiments == std::vector<std::string>{"all"};
-  const ReadOptions options{config.shape.length, all ? std::vector<std::string>() : flags.experiments,
-                            flags.common.dna()};
-  RB_ASSIGN_OR_RETURN(Dataset dataset, ReadDataset(flags.data, options, parallel));
-  if (flags.experiments.empty() && dataset.experiments.size() > 1) {
-    return UsageError(absl::StrCat("the data hold ", dataset.experiments.size(), " experiments (",
-                                   dataset.experiments[0], ", ", dataset.experiments[1],
-                                   dataset.experiments.size() > 2 ? ", .." : "",
-                                   "); expected --experiment with some of their names, or --experiment all"));
-  }
-  return dataset;
-}
 
 // All threads read, however many machines share them later.
 absl::StatusOr<Dataset> ReadAll(const TrainFlags& flags, const TrainConfig& config,
                                 const std::vector<OpenedMachine>& machines) {
-  if (machines.size() == 1) return ReadData(flags, config, *machines[0].pool);
+  if (machines.size() == 1) return ReadTrainData(flags, config, *machines[0].pool);
   ThreadPool pool(flags.common.threads);
-  return ReadData(flags, config, pool);
-}
-
-// Settings that only the data can decide.
-absl::Status FitConfigToData(const TrainFlags& flags, const Dataset& dataset, TrainConfig& config) {
-  config.shape.structure = dataset.sequences.structure_channels;
-  if (!dataset.transformed) return absl::OkStatus();
-  if (config.transform != TransformKind::kNone && flags.transform.has_value()) {
-    return absl::FailedPreconditionError(absl::StrCat(flags.data,
-                                                      ": its targets are transformed already; expected no "
-                                                      "--transform, or --transform none"));
-  }
-  config.transform = TransformKind::kNone;
-  return absl::OkStatus();
+  return ReadTrainData(flags, config, pool);
 }
 
 absl::Status CheckOutputs(const TrainFlags& flags) {
@@ -121,38 +79,6 @@ void SayData(const TrainFlags& flags, const Dataset& dataset, const Split& split
                absl::StrCat(machines.size() > 1 ? absl::StrCat(machines.size(), " x ") : "", machine.description,
                             machine.note.empty() ? "" : "; ", machine.note),
                {{"device", machine.description}, {"note", machine.note}, {"workers", machines.size()}});
-}
-
-// How many models train side by side on a machine, and says so. Machines of the CPU share the host's memory.
-absl::StatusOr<int> PlanSlots(const TrainFlags& flags, const std::vector<PlannedModel>& models, const Dataset& dataset,
-                              const Split& split, const std::vector<OpenedMachine>& machines, Reporter& reporter) {
-  RB_ASSIGN_OR_RETURN(const TrainMemory memory, MeasureTrainMemory(models, dataset, split, *machines[0].backend));
-  const std::optional<size_t> own = machines[0].backend->FreeMemory();
-  const double workers = static_cast<double>(machines.size());
-  const double free = own.has_value() ? static_cast<double>(*own) : AvailableMemory() / workers;
-  int slots = (static_cast<int>(models.size()) + static_cast<int>(workers) - 1) / static_cast<int>(workers);
-  const int asked = CountOrAuto(flags.models_in_flight);
-  if (asked > 0) slots = std::min(slots, asked);
-  if (asked == 0 && free > 0 && memory.per_model > 0) {
-    const double fit = std::floor((kMemoryPart * free - memory.shared) / memory.per_model);
-    slots = static_cast<int>(std::clamp(fit, 1.0, static_cast<double>(slots)));
-  }
-  const size_t groups = GroupModels(models).size();
-  const double all = memory.shared + slots * memory.per_model;
-  const std::string each = machines.size() > 1 ? absl::StrCat(" on each of ", machines.size(), " machines") : "";
-  reporter.Say(
-      "plan",
-      absl::StrCat(models.size(), models.size() == 1 ? " model" : " models", " in ", groups,
-                   groups == 1 ? " group, " : " groups, ", slots, " side by side", each, ": ", Bytes(memory.per_model),
-                   " a model, ", Bytes(all), " in all", free > 0 ? absl::StrCat(" of ", Bytes(free), " free") : ""),
-      {{"models", models.size()},
-       {"groups", groups},
-       {"side_by_side", slots},
-       {"workers", machines.size()},
-       {"bytes_per_model", memory.per_model},
-       {"bytes", all},
-       {"bytes_free", free}});
-  return slots;
 }
 
 absl::StatusOr<std::vector<Evaluation>> TestAll(const std::vector<TrainResult>& results, const Dataset& dataset,
@@ -272,15 +198,14 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
   options.resume = flags.common.resume;
   RB_RETURN_IF_ERROR(CheckModelOutputs(flags, options.models));
   RB_RETURN_IF_ERROR(record.AddInput(flags.data));
-  RB_ASSIGN_OR_RETURN(Split split, MakeSplit(dataset, config.seed, config.valid_fraction));
-  const size_t all_train = split.train.size();
-  if (flags.max_probes > 0 && flags.max_probes < static_cast<int64_t>(all_train)) {
-    split.train = Subset(split.train, flags.max_probes, config.seed);
-  }
+  size_t all_train = 0;
+  RB_ASSIGN_OR_RETURN(const Split split,
+                      MakeTrainSplit(dataset, config.seed, config.valid_fraction, flags.max_probes, &all_train));
   RB_ASSIGN_OR_RETURN(const auto summary, SummarizeDataset(dataset, split, config.transform, config.preset));
   record.EndPhase("read");
   SayData(flags, dataset, split, all_train, machines, summary, reporter);
-  RB_ASSIGN_OR_RETURN(options.models_at_once, PlanSlots(flags, options.models, dataset, split, machines, reporter));
+  RB_ASSIGN_OR_RETURN(options.models_at_once,
+                      PlanSlots(flags.models_in_flight, options.models, dataset, split, machines, reporter));
   Describe(flags, config, machines, options, record);
 
   TrainReporter observer(reporter, config.shape.classification, options.models);

@@ -60,7 +60,9 @@ std::string CheckCount(const std::string& text) {
   return absl::StrCat("'", text, "' is no such number; expected auto or a number from 1 to 100000");
 }
 
-void AddMachinesFlags(CLI::App& app, TrainFlags& flags) {
+}  // namespace
+
+void AddWorkerFlags(CLI::App& app, std::string& workers, std::string& models_in_flight) {
   const auto count = [&](const char* name, std::string& flag, const char* text) {
     app.add_option(name, flag, text)
         ->type_name("N")
@@ -69,11 +71,13 @@ void AddMachinesFlags(CLI::App& app, TrainFlags& flags) {
         ->group("Machine");
   };
   count(
-      "--workers", flags.workers,
+      "--workers", workers,
       "machines that share the models: CUDA devices, or parts of the CPU's threads; auto takes every device of a kind");
-  count("--models-in-flight", flags.models_in_flight,
+  count("--models-in-flight", models_in_flight,
         "most models side by side on a machine; auto takes as many as fit in 70 % of the free memory");
 }
+
+namespace {
 
 void AddShapeFlags(CLI::App& app, TrainFlags& f) {
   const auto size = [&](const char* name, std::optional<int>& flag, const char* text) {
@@ -158,7 +162,7 @@ void AddTrainFlags(CLI::App& app, TrainFlags& flags) {
   AddCommonFlags(app, flags.common,
                  kPresetFlag | kSeedFlag | kMachineFlags | kDenseFlag | kEnergyFlag | kAlphabetFlag | kResumeFlag |
                      kOverwriteFlag | kProgressFlag);
-  AddMachinesFlags(app, flags);
+  AddWorkerFlags(app, flags.workers, flags.models_in_flight);
   AddShapeFlags(app, flags);
   AddScheduleFlags(app, flags);
 }

@@ -37,6 +37,9 @@ struct TrainFlags {
 // The number in a flag that takes a number or auto: 0 for auto.
 int CountOrAuto(const std::string& text);
 
+// --workers and --models-in-flight.
+void AddWorkerFlags(CLI::App& app, std::string& workers, std::string& models_in_flight);
+
 void AddTrainFlags(CLI::App& app, TrainFlags& flags);
 
 // The preset with every given flag applied; structure channels come from the data later. Usage errors name the setting.

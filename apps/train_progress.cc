@@ -41,6 +41,8 @@ const char* SignalGuard::Received() {
   return nullptr;
 }
 
+int SignalGuard::Number() { return received_signal; }
+
 TrainReporter::TrainReporter(Reporter& reporter, bool classification, const std::vector<PlannedModel>& models)
     : reporter_(reporter), classification_(classification), models_(models), heard_(models.size()) {
   for (const PlannedModel& model : models) name_width_ = std::max(name_width_, model.folder.size());

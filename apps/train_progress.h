@@ -41,6 +41,7 @@ class SignalGuard {
   SignalGuard();
   ~SignalGuard();
   static const char* Received();  // "SIGINT", "SIGTERM", "SIGUSR1", or null
+  static int Number();            // of that signal, or 0
 };
 
 }  // namespace rb::apps

@@ -40,7 +40,8 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path) {
   }
   Sha256 hasher;
   std::vector<char> buffer(size_t{1} << 20);
-  while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), file.get())) hasher.Add(std::string_view(buffer.data(), got));
+  while (const size_t got = std::fread(buffer.data(), 1, buffer.size(), file.get()))
+    hasher.Add(std::string_view(buffer.data(), got));
   if (std::ferror(file.get())) {
     return absl::UnavailableError(
         Concat(path, ": reading failed (", std::strerror(errno), "); expected a readable file"));

@@ -43,7 +43,8 @@ absl::Status TrainRun::Prepare() {
     states_.emplace_back().schedule = StartSchedule(options_.models[i].config.schedule);
   }
   RB_RETURN_IF_ERROR(MakeRunFolder(options_.output));
-  RB_ASSIGN_OR_RETURN(lock_, FolderLock::Take(options_.output));
+  RB_RETURN_IF_ERROR(MakeRunFolder(Home()));
+  RB_ASSIGN_OR_RETURN(lock_, FolderLock::Take(Home()));
   if (!lock_->note().empty()) observer_.OnMessage(lock_->note());
   const int models = static_cast<int>(jobs_.size());
   if (options_.resume) {
@@ -64,7 +65,7 @@ absl::Status TrainRun::Prepare() {
     standings_.push_back(StandingOf(i));
   }
   queue_ = std::make_unique<TrainQueue>(GroupModels(options_.models), waiting, static_cast<int>(progress_.size()));
-  return WriteProgress(options_.models, standings_, ProgressPath(options_.output));
+  return WriteProgress(options_.models, standings_, ProgressPath(Home()));
 }
 
 absl::Status TrainRun::Resume() {
@@ -207,7 +208,7 @@ absl::Status TrainRun::FinishRound(int machine, const std::vector<EpochReport>& 
     observer_.OnEpoch(report);
   }
   observer_.OnRound(standings_);
-  return WriteProgress(options_.models, standings_, ProgressPath(options_.output));
+  return WriteProgress(options_.models, standings_, ProgressPath(Home()));
 }
 
 void TrainRun::Finish(const absl::Status& status) {

@@ -68,6 +68,7 @@ class TrainRun {
   ModelStanding StandingOf(int model) const;
   absl::StatusOr<ModelFile> FinalModel(int model) const;
   std::string OutputFolder(int model) const;
+  const std::string& Home() const { return options_.home.empty() ? options_.output : options_.home; }
 
   const TrainOptions& options_;
   const Dataset& dataset_;

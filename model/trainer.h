@@ -84,6 +84,9 @@ struct TrainOptions {
   // Most models side by side on a machine; 0: all. Memory grows with it (some 10 MB a model at batch 100); as a model
   // ends the next one takes its place. Results do not depend on it.
   int models_at_once = 0;
+  // Folder of the lock and of progress.tsv; empty: the output folder. Runs of different homes may share an output
+  // folder when their models are different ones.
+  std::string home = {};
 };
 
 // What became of one model. A model whose training loss stops being finite ends there, alone: with the parameters
