@@ -153,7 +153,7 @@ void AddCommonFlags(CLI::App& app, CommonFlags& flags, unsigned which) {
         ->capture_default_str();
   }
   if (which & kResumeFlag) {
-    app.add_flag("--resume", flags.resume, "go on from the checkpoint in the output folder, bit for bit");
+    app.add_flag("--resume", flags.resume, "go on from the checkpoints in the output folder, bit for bit");
   }
   if (which & kOverwriteFlag) app.add_flag("--overwrite", flags.overwrite, "replace outputs that exist");
   if (which & kProgressFlag) {

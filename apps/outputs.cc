@@ -62,13 +62,10 @@ absl::Status CheckWritable(const std::string& folder) {
 
 namespace {
 
-// The model in `folder`, or those of its grid and replicates.
+// The model in `folder`, and those of grids and replicates below it.
 void AddModelsIn(const fs::path& folder, std::vector<fs::path>* models) {
   std::error_code error;
-  if (fs::exists(folder / "model.safetensors", error)) {
-    models->push_back(folder / "model.safetensors");
-    return;
-  }
+  if (fs::exists(folder / "model.safetensors", error)) models->push_back(folder / "model.safetensors");
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     if (IsPlannedFolder(entry.path().filename().string())) AddModelsIn(entry.path(), models);
   }
@@ -94,13 +91,12 @@ absl::StatusOr<std::vector<std::string>> FindModels(const std::vector<std::strin
       add(argument);
       continue;
     }
-    const fs::path own = fs::path(argument) / "model.safetensors";
-    if (fs::exists(own, error)) {
-      add(own);
-      continue;
-    }
     std::vector<fs::path> inside;
-    for (const auto& entry : fs::directory_iterator(argument, error)) AddModelsIn(entry.path(), &inside);
+    if (fs::exists(fs::path(argument) / "model.safetensors", error)) {
+      AddModelsIn(argument, &inside);
+    } else {
+      for (const auto& entry : fs::directory_iterator(argument, error)) AddModelsIn(entry.path(), &inside);
+    }
     if (inside.empty()) {
       return absl::NotFoundError(absl::StrCat(
           argument, ": holds no models; expected model.safetensors, or folders with one each, as train writes them"));

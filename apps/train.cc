@@ -220,7 +220,8 @@ Action DefineTrain(CLI::App& app, const Invocation& invocation) {
   app.footer(
       "Ctrl-C stops after the batch and says how to go on. Examples:\n"
       "  residualbind train --data sim --experiment all --epochs 5 --out models\n"
-      "  residualbind train --data rnacompete --experiment RNCMPT00168 --out rbfox1 --resume");
+      "  residualbind train --data rnacompete --experiment RNCMPT00168 --out rbfox1 --resume\n"
+      "  residualbind train --data sim --experiment all --replicates 3 --grid learning-rate=0.001,0.003 --out grid");
   return [flags, &invocation] { return Run(*flags, invocation); };
 }
 

@@ -21,7 +21,8 @@ void AddDataFlags(CLI::App& app, TrainFlags& flags) {
                  "per-protein table, or \"score sequence\" lines")
       ->required()
       ->type_name("PATH");
-  app.add_option("--out", flags.out, "folder for ID/model.safetensors, ID/history.tsv, metrics.tsv and run.json")
+  app.add_option("--out", flags.out,
+                 "folder for ID/model.safetensors, ID/history.tsv, checkpoints, progress.tsv, metrics.tsv and run.json")
       ->required()
       ->type_name("DIR");
   app.add_option("--experiment", flags.experiments, "ID[,ID..] or all; not needed when the data hold one experiment")

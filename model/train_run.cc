@@ -175,7 +175,7 @@ absl::Status TrainRun::StopModel(int model) {
     if (finite) s.best = std::move(s.parameters);
     if (!finite) s.failure = "the parameters were not finite after the last epoch";
   }
-  s.parameters = {};
+  s.parameters = {};  // of a stopped model's checkpoint only the best are a part
   s.adam_m = {};
   s.adam_v = {};
   return WriteFiles(model);

@@ -46,7 +46,16 @@ class Bench {
     RB_RETURN_IF_ERROR(lockstep_->Load(slot, run_.job(model), run_.state(model), run_.dataset()));
     model_of_slot_[slot] = model;
     ++live_;
+    Drop(model);
     return absl::OkStatus();
+  }
+
+  // The machine has these; the host needs them for checkpoints only.
+  void Drop(int model) {
+    TrainState& s = run_.state(model);
+    s.parameters = {};
+    s.adam_m = {};
+    s.adam_v = {};
   }
 
   absl::Status RunRound();
@@ -125,6 +134,7 @@ absl::Status Bench::Keep(int slot, const EpochReport& report) {
   RB_RETURN_IF_ERROR(Collect(slot));
   RB_RETURN_IF_ERROR(report.stopped ? run_.StopModel(report.model) : run_.WriteFiles(report.model));
   if (due) RB_RETURN_IF_ERROR(run_.SaveCheckpoint(report.model));
+  Drop(report.model);
   if (!report.stopped) return absl::OkStatus();
   model_of_slot_[slot] = -1;
   --live_;

@@ -147,7 +147,8 @@ def killed_and_resumed():
     for trial in range(5):
         out = f"killed{trial}"
         for attempt in range(3):
-            interrupted += kill_somewhere(start(out, *(["--resume"] if attempt else [])), rng)
+            workers = ["--workers", 2, "--threads", 2] if (trial + attempt) % 2 else []
+            interrupted += kill_somewhere(start(out, *(["--resume"] if attempt else []), *workers), rng)
         succeeds("train", "--data", "sim", "--experiment", "all", "--out", out, *SETTINGS, "--resume")
         for experiment in ("SIM00001", "SIM00002"):
             equal(model(out, experiment) == model("whole", experiment), True, f"trial {trial}, {experiment}: model file")

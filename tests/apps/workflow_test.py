@@ -198,6 +198,11 @@ def many_models():
     single, _ = succeeds("evaluate", "--data", "sim", "--models", "m/SIM00003/learning-rate=0.004/replicate-2", "--out",
                          "e/metrics.tsv")
     equal(table("e/metrics.tsv")[0]["pearson"], metrics[-1]["pearson"], "evaluate gives the trainer's number")
+    shutil.copytree("m/SIM00003/learning-rate=0.001", "both/SIM00003")
+    shutil.copy("m/SIM00003/learning-rate=0.004/replicate-0/model.safetensors", "both/SIM00003")
+    for models in ("both", "both/SIM00003"):
+        out, _ = succeeds("predict", "--models", models, "--input", "sim/sequences.tsv")
+        equal(len(out.splitlines()[0].split("\t")), 5, f"a model beside replicates in {models}")
     pathlib.Path("m/SIM00001/other/SIM00001").mkdir(parents=True)
     pathlib.Path("m/SIM00001/other/SIM00001/model.safetensors").write_bytes(b"not a model of this run")
     succeeds("predict", "--models", "m", "--input", "sim/sequences.tsv")
