@@ -47,7 +47,9 @@ def plans():
     check(not {r["id"] for r in table("d/manifest.tsv")} & set(ids.values()), "fewer probes, other ids")
     refuses(1, ["a/plan.json", "exists already", "--overwrite"], "sweep", "plan", "--data", "sim", "--experiment", "all",
             *SETTINGS, "--out", "a")
-    refuses(2, ["--resume"], "sweep", "plan", "--data", "sim", *SETTINGS, "--out", "x", "--resume")
+    for later in ("--resume", "--workers=2", "--device=cpu"):
+        refuses(2, [later.split("=")[0]], "sweep", "plan", "--data", "sim", *SETTINGS, "--out", "x", later)
+    refuses(2, ["--precision"], "sweep", "run", "--plan", "a", "--precision", "fp32")
     refuses(2, ["--experiment"], "sweep", "plan", "--data", "sim", *SETTINGS, "--out", "x")
     refuses(2, ["subcommand"], "sweep")
     check(not pathlib.Path("x").exists(), "a refused plan leaves nothing")
@@ -105,7 +107,8 @@ def shards_are_one_run():
     for n in (1, 3, 5):
         plan(f"of{n}", *GRID)
         for i in reversed(range(n)):
-            sweep(f"of{n}", "--shard", f"{i}/{n}", "--threads", 1 + i % 2, "--models-in-flight", 1 + i)
+            machines = ("--threads", 2, "--workers", 2) if n == 3 else ("--threads", 1 + i % 2)
+            sweep(f"of{n}", "--shard", f"{i}/{n}", *machines, "--models-in-flight", 1 + i)
         equal(merge(f"of{n}")[0], printed, f"what merge prints of {n} shards")
         same(results(f"of{n}"), whole, f"{n} shards")
         equal(len(status(f"of{n}", 0)["shards"]), n, "shards that are heard of")
