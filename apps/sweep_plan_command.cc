@@ -94,7 +94,6 @@ void Tell(const SweepPlan& plan, const Work& work, Reporter& reporter) {
 }
 
 absl::Status Run(const TrainFlags& flags) {
-  if (flags.common.resume) return UsageError("--resume is not for plans; expected `sweep run`, which always goes on");
   if (flags.data == "-") return UsageError("--data -: a plan's data are read again later; expected a file or folder");
   if (!flags.structure.structure.empty() || !flags.structure.profiles.empty() || !flags.common.energy.empty()) {
     return UsageError(
@@ -135,6 +134,11 @@ absl::Status Run(const TrainFlags& flags) {
 Action DefineSweepPlan(CLI::App& app, const Invocation&) {
   auto flags = std::make_shared<TrainFlags>();
   AddTrainFlags(app, *flags);
+  // What is decided when models are trained.
+  for (const char* later : {"--resume", "--device", "--dense", "--workers", "--models-in-flight"}) {
+    app.remove_option(app.get_option(later));
+  }
+  app.get_option("--out")->description("folder for manifest.tsv and plan.json, and later for the models");
   app.footer(
       "Writes manifest.tsv and plan.json. Example:\n"
       "  residualbind sweep plan --data rnacompete --experiment all --replicates 3 --out sweep");

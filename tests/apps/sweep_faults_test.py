@@ -133,7 +133,7 @@ def damaged_files():
 def the_slurm_script():
     simulate("sim", experiments=3, probes=2500)
     folder = "a plan's 100% \"$HOME\""
-    plan(folder, epochs=5)
+    plan(folder, epochs=30)
     script, _ = succeeds("sweep", "slurm", "--plan", folder, "--array", 2, "--time", "2-1:00:00", "--partition", "gpu",
                          "--gpus", 1, "--cpus", 2, "--mem", "16G", "--job-name", "a name", "--sbatch=--account=lab",
                          "--setup", "export FROM_SETUP=yes")
@@ -178,7 +178,7 @@ def the_slurm_script():
     equal(pathlib.Path("scontrol.log").read_text(), "requeue 78\n", "finished tasks are not put into the queue")
     done = subprocess.run(["bash", "merge.sh"], env=env, capture_output=True, text=True)
     equal(done.returncode, 0, f"the merge job ({done.stderr[-300:]})")
-    plan("whole", epochs=5)
+    plan("whole", epochs=30)
     sweep("whole")
     merge("whole")
     same(results(folder), results("whole"), "through the script")

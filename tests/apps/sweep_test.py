@@ -47,7 +47,9 @@ def plans():
     check(not {r["id"] for r in table("d/manifest.tsv")} & set(ids.values()), "fewer probes, other ids")
     refuses(1, ["a/plan.json", "exists already", "--overwrite"], "sweep", "plan", "--data", "sim", "--experiment", "all",
             *SETTINGS, "--out", "a")
-    refuses(2, ["--resume"], "sweep", "plan", "--data", "sim", *SETTINGS, "--out", "x", "--resume")
+    for later in ("--resume", "--workers=2", "--device=cpu"):
+        refuses(2, [later.split("=")[0]], "sweep", "plan", "--data", "sim", *SETTINGS, "--out", "x", later)
+    refuses(2, ["--precision"], "sweep", "run", "--plan", "a", "--precision", "fp32")
     refuses(2, ["--experiment"], "sweep", "plan", "--data", "sim", *SETTINGS, "--out", "x")
     refuses(2, ["subcommand"], "sweep")
     check(not pathlib.Path("x").exists(), "a refused plan leaves nothing")
@@ -105,7 +107,8 @@ def shards_are_one_run():
     for n in (1, 3, 5):
         plan(f"of{n}", *GRID)
         for i in reversed(range(n)):
-            sweep(f"of{n}", "--shard", f"{i}/{n}", "--threads", 1 + i % 2, "--models-in-flight", 1 + i)
+            machines = ("--threads", 2, "--workers", 2) if n == 3 else ("--threads", 1 + i % 2)
+            sweep(f"of{n}", "--shard", f"{i}/{n}", *machines, "--models-in-flight", 1 + i)
         equal(merge(f"of{n}")[0], printed, f"what merge prints of {n} shards")
         same(results(f"of{n}"), whole, f"{n} shards")
         equal(len(status(f"of{n}", 0)["shards"]), n, "shards that are heard of")
@@ -148,10 +151,10 @@ def shards_are_one_run():
 @test
 def killed_and_run_again():
     simulate("sim", experiments=3, probes=2500)
-    plan("whole", epochs=5)
+    plan("whole", epochs=12)
     sweep("whole")
     merge("whole")
-    plan("killed", epochs=5)
+    plan("killed", epochs=12)
     killed = 0
     for epochs in (1, 2, 2, 3):
         process = start("killed", "--models-in-flight", 1)
@@ -159,18 +162,22 @@ def killed_and_run_again():
         process.kill()
         process.communicate()
         killed += process.returncode == -signal.SIGKILL
-    check(killed >= 2, f"{killed} of 4 were killed while at work")
+    check(killed > 0, f"{killed} of 4 were killed while at work")
     sweep("killed")
     merge("killed")
     same(results("killed"), results("whole"), "after kills")
+    stopped = 0
     for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):
         out = f"stopped{int(number)}"
-        plan(out, epochs=5)
+        plan(out, epochs=12)
         process = start(out)
         wait_for(process, "  epoch ")
         process.send_signal(number)
         _, err = process.communicate(timeout=120)
         last = err.splitlines()[-1] if err else ""
+        if process.returncode == 0:
+            continue  # it had finished before the signal came
+        stopped += 1
         equal(process.returncode, 128 + number, f"exit code after {number.name}: {last}")
         check(number.name in last and "go on with: " in last, f"the last line says how to go on: {last!r}")
         equal([s["state"] for s in status(out, 3)["shards"]], ["stopped"], "the shard's state")
@@ -178,12 +185,13 @@ def killed_and_run_again():
         equal(subprocess.run([cli.binary(), *words[1:]], capture_output=True).returncode, 0, "the command it names works")
         merge(out)
         same(results(out), results("whole"), f"after {number.name}")
+    check(stopped > 0, "at least one process was stopped while at work")
 
 
 @test
 def one_process_a_model():
     simulate("sim", experiments=2, probes=3000)
-    plan("p", epochs=200)
+    plan("p", "--stop-patience", 100000, epochs=100000)  # until it is killed
     process = start("p", "--shard", "0/2")
     try:
         check(wait_for(process, "  epoch "), "the first process trains")
