@@ -54,6 +54,28 @@ def training_table(found: list[tuple[str, dict]]) -> list[str]:
     return lines + ([""] + notes if notes else [])
 
 
+# Test Pearsons of the article's text, by input [Koo 2021, Results: VTS1 of the 2009 data].
+PUBLISHED = {"VTS1": {0: "0.698", 5: "0.707"}}
+
+
+def structure_table(found: list[tuple[str, dict]]) -> list[str]:
+    """Runs to their early stop that differ in nothing but the input."""
+    by: dict[str, dict[int, str]] = {}
+    for name, result in found:
+        if "early-stop" not in name or result["preset"] != "paper":
+            continue
+        for test in result["test"]:
+            by.setdefault(test["experiment"], {})[result.get("structure_channels", 0)] = f"{test['pearson']:.4f}"
+    lines = ["Does structure help? Test Pearsons of one run each to its early stop, same split and seed (the article's in brackets):",
+             "", f"| experiment | {' | '.join(INPUT.values())} |", "|---|---|---|---|"]
+    for experiment, values in by.items():
+        if len(values) < len(INPUT):
+            continue
+        cells = [values[c] + (f" ({PUBLISHED[experiment][c]})" if c in PUBLISHED.get(experiment, {}) else "") for c in INPUT]
+        lines.append(f"| {experiment} | {' | '.join(cells)} |")
+    return lines if len(lines) > 4 else []
+
+
 def gia_table(found: list[tuple[str, dict]]) -> list[str]:
     lines = ["Global importance on these models, beside what the article's text or its authors' notebooks give:", "",
              "| model | quantity | published | found |", "|---|---|---|---|"]
@@ -105,6 +127,7 @@ def main() -> int:
         lines += speed_table(*speed[-1]) + [""]
     if training:
         lines += training_table(training) + [""]
+        lines += structure_table(training) + [""]
     gia = [r for r in found if r[1].get("kind") == "gia"]
     if gia:
         lines += gia_table(gia) + [""]

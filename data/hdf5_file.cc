@@ -53,6 +53,9 @@ absl::StatusOr<std::vector<std::string>> ReadFixedStrings(hid_t dataset, hid_t t
 }  // namespace
 
 Hdf5Quiet::Hdf5Quiet() {
+  // What the library cannot close of a damaged file would make it complain on stderr when the process ends.
+  static const herr_t kept_quiet = H5dont_atexit();
+  (void)kept_quiet;
   H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
