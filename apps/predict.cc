@@ -364,8 +364,13 @@ Action DefinePredict(CLI::App& app, const Invocation&) {
       ->check(CLI::IsMember({"max", "mean", "all"}))
       ->type_name("NAME")
       ->capture_default_str();
+  app.add_option("--shard", flags->shard, "I/N: every N-th sequence from the I-th on; auto: as the scheduler says")
+      ->type_name("I/N");
   AddCommonFlags(app, flags->common, kMachineFlags | kEnergyFlag | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
-  app.footer("Example:\n  residualbind predict --models models --input transcripts.fa.gz --out scores.tsv");
+  app.footer(
+      "Example:\n  residualbind predict --models models --input transcripts.fa.gz --out scores.tsv\n"
+      "  residualbind predict --models models --input transcripts.fa.gz --out scores.tsv --shard 0/2  # and 1/2, then\n"
+      "  residualbind predict merge --out scores.tsv");
   return [flags] { return Run(*flags); };
 }
 

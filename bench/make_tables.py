@@ -22,6 +22,9 @@ SHOWN += [(f"6-mer scan, paper, {precision}, {sharing}", f"kmer_scan/{row}/{prec
           for row, sharing in (("whole", "nothing shared"), ("background", "backgrounds shared"), ("letters", "letters shared"))]
 
 
+SHOWN += [("folding, five tracks, 41 bases (of the peak in double)", "fold/length:41")]
+
+
 def speed_table(name: str, result: dict) -> list[str]:
     context = result["context"]["training_bench"]
     lines = [f"Sequences a second, and percent of the multiply-add peak measured in the same run (one core: "
