@@ -1,5 +1,7 @@
 // residualbind evaluate: trained models against measured targets.
+#include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <set>
 
@@ -26,8 +28,17 @@ struct Flags {
   CommonFlags common;
   std::string data, out, split = "test", compare, compare_column = "pearson";
   std::vector<std::string> models, experiments;
+  bool ensemble = false;
 };
 
+// Whether some experiment has several models.
+bool AnyTwice(const std::vector<LoadedModel>& models) {
+  std::set<std::string> names;
+  for (const LoadedModel& model : models) names.insert(model.file.experiment);
+  return names.size() < models.size();
+}
+
+// Those that are asked for, each experiment's together.
 absl::StatusOr<std::vector<LoadedModel>> ChosenModels(const Flags& flags) {
   RB_ASSIGN_OR_RETURN(std::vector<LoadedModel> models, LoadModels(flags.models));
   std::set<std::string> wanted(flags.experiments.begin(), flags.experiments.end()), found;
@@ -35,10 +46,7 @@ absl::StatusOr<std::vector<LoadedModel>> ChosenModels(const Flags& flags) {
   if (!wanted.empty())
     std::erase_if(models, [&](const LoadedModel& m) { return wanted.count(m.file.experiment) == 0; });
   for (const LoadedModel& model : models) {
-    if (!found.insert(model.file.experiment).second) {
-      return absl::InvalidArgumentError(absl::StrCat(model.path, ": a second model of ", model.file.experiment,
-                                                     "; expected one model an experiment"));
-    }
+    found.insert(model.file.experiment);
     if (model.file.config.shape.classification != models[0].file.config.shape.classification) {
       return absl::InvalidArgumentError(
           absl::StrCat(model.path, " and ", models[0].path, ": classification beside regression; expected one task"));
@@ -49,6 +57,14 @@ absl::StatusOr<std::vector<LoadedModel>> ChosenModels(const Flags& flags) {
       return absl::NotFoundError(absl::StrCat("--experiment ", name, ": no model of it under --models; expected one"));
     }
   }
+  if (!flags.compare.empty() && !flags.ensemble && AnyTwice(models)) {
+    return UsageError("--compare: some experiments have several models; expected one each, or --ensemble");
+  }
+  std::map<std::string, size_t> order;
+  for (const LoadedModel& model : models) order.try_emplace(model.file.experiment, order.size());
+  std::stable_sort(models.begin(), models.end(), [&](const LoadedModel& a, const LoadedModel& b) {
+    return order[a.file.experiment] < order[b.file.experiment];
+  });
   return models;
 }
 
@@ -56,11 +72,55 @@ const std::vector<int32_t>& Part(const Split& split, const std::string& name) {
   return name == "train" ? split.train : name == "valid" ? split.valid : split.test;
 }
 
-absl::StatusOr<std::vector<Evaluation>> EvaluateAll(const std::vector<LoadedModel>& models, Dataset& dataset,
-                                                    const Flags& flags, OpenedMachine& machine, Reporter& reporter) {
+// Rows of the table, with what stands beside the metrics.
+struct Table {
   std::vector<Evaluation> rows;
+  std::vector<std::string> models;  // where experiments have several and each has its row
+  std::vector<NamedColumn> more;    // of ensembles
+};
+
+// Predictions of an experiment's models so far.
+struct Members {
+  Scored sum;
+  std::vector<double> metrics;  // each one's own
+};
+
+// Members must see the same rows and targets.
+absl::Status AddMember(const LoadedModel& model, const LoadedModel& first, Scored scored, Members& members) {
+  const Evaluation own = MetricsOf(model.file, scored);
+  members.metrics.push_back(model.file.config.shape.classification ? own.auroc : own.pearson);
+  if (members.metrics.size() == 1) {
+    members.sum = std::move(scored);
+    return absl::OkStatus();
+  }
+  if (scored.targets != members.sum.targets) {
+    return absl::FailedPreconditionError(absl::StrCat(model.path, " and ", first.path,
+                                                      ": trained with other splits or target transforms; expected "
+                                                      "replicates of one training for --ensemble"));
+  }
+  for (size_t i = 0; i < scored.predictions.size(); ++i) members.sum.predictions[i] += scored.predictions[i];
+  return absl::OkStatus();
+}
+
+void FinishEnsemble(const LoadedModel& first, Members& members, Table& table) {
+  const float count = static_cast<float>(members.metrics.size());
+  for (float& prediction : members.sum.predictions) prediction /= count;
+  table.rows.push_back(MetricsOf(first.file, members.sum));
+  const double values[] = {count, Mean(members.metrics), SampleSd(members.metrics)};
+  for (size_t c = 0; c < table.more.size(); ++c) table.more[c].values.push_back(values[c]);
+  members = {};
+}
+
+absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Dataset& dataset, const Flags& flags,
+                                  OpenedMachine& machine, Reporter& reporter) {
+  Table table;
+  if (flags.ensemble) table.more = {{"members", {}, 0}, {"member_mean", {}}, {"member_sd", {}}};
+  const bool named = !flags.ensemble && AnyTwice(models);
+  Members members;
+  size_t first = 0;  // of the experiment
   for (size_t i = 0; i < models.size(); ++i) {
     const ModelFile& model = models[i].file;
+    if (model.experiment != models[first].file.experiment) first = i;
     RB_ASSIGN_OR_RETURN(const Split split, MakeSplit(dataset, model.config.seed, model.config.valid_fraction));
     if (Part(split, flags.split).empty()) {
       return absl::FailedPreconditionError(
@@ -68,12 +128,19 @@ absl::StatusOr<std::vector<Evaluation>> EvaluateAll(const std::vector<LoadedMode
     }
     RB_ASSIGN_OR_RETURN(const Predictor predictor, OpenPredictor(model, flags.common, machine));
     RB_RETURN_IF_ERROR(predictor.AddTracks(dataset.sequences));  // once for all models
-    RB_ASSIGN_OR_RETURN(Evaluation row, Evaluate(model, predictor, dataset, Part(split, flags.split)));
-    rows.push_back(std::move(row));
+    RB_ASSIGN_OR_RETURN(Scored scored, ScorePresent(model, predictor, dataset, Part(split, flags.split)));
+    if (flags.ensemble) {
+      RB_RETURN_IF_ERROR(AddMember(models[i], models[first], std::move(scored), members));
+      const bool last = i + 1 == models.size() || models[i + 1].file.experiment != model.experiment;
+      if (last) FinishEnsemble(models[first], members, table);
+    } else {
+      table.rows.push_back(MetricsOf(model, scored));
+      if (named) table.models.push_back(models[i].path);
+    }
     reporter.Progress(absl::StrCat("evaluated ", i + 1, " of ", models.size(), " models"),
                       {{"done", i + 1}, {"models", models.size()}});
   }
-  return rows;
+  return table;
 }
 
 nlohmann::ordered_json SummaryOf(const std::vector<Evaluation>& rows, double Evaluation::*metric) {
@@ -129,16 +196,21 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   RunRecord record(invocation);
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, ChosenModels(flags));
   ReadOptions options{models[0].file.config.shape.length, {}, flags.common.dna()};
-  for (const LoadedModel& model : models) options.experiments.push_back(model.file.experiment);
+  for (const LoadedModel& model : models) {
+    if (options.experiments.empty() || options.experiments.back() != model.file.experiment) {
+      options.experiments.push_back(model.file.experiment);
+    }
+  }
   reporter.Busy(absl::StrCat("reading ", flags.data, " .."));
   RB_ASSIGN_OR_RETURN(Dataset dataset, ReadDataset(flags.data, options, *machine.pool));
   RB_RETURN_IF_ERROR(record.AddInput(flags.data));
   record.EndPhase("read");
-  RB_ASSIGN_OR_RETURN(const std::vector<Evaluation> rows, EvaluateAll(models, dataset, flags, machine, reporter));
+  RB_ASSIGN_OR_RETURN(const Table table, EvaluateAll(models, dataset, flags, machine, reporter));
+  const std::vector<Evaluation>& rows = table.rows;
   record.EndPhase("evaluate");
 
   const bool classification = models[0].file.config.shape.classification;
-  std::string text = MetricsText(rows, classification), comparison;
+  std::string text = MetricsText(rows, classification, table.models, table.more), comparison;
   nlohmann::ordered_json summary = {{"split", flags.split},
                                     {"experiments", rows.size()},
                                     {"pearson", SummaryOf(rows, &Evaluation::pearson)},
@@ -159,7 +231,7 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
     record.Set("precision", machine.precision_name);
     summary["run"] = record.Finish();
     RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
-    RB_RETURN_IF_ERROR(WriteFile(flags.out, MetricsTsv(rows, classification)));
+    RB_RETURN_IF_ERROR(WriteFile(flags.out, MetricsTsv(rows, classification, table.models, table.more)));
     RB_RETURN_IF_ERROR(WriteFile(summary_path, DumpJson(summary)));
     reporter.Say("done", absl::StrCat("wrote ", flags.out, " and ", summary_path));
   }
@@ -184,6 +256,8 @@ Action DefineEvaluate(CLI::App& app, const Invocation& invocation) {
       ->check(CLI::IsMember({"train", "valid", "test"}))
       ->type_name("NAME")
       ->capture_default_str();
+  app.add_flag("--ensemble", flags->ensemble,
+               "average the predictions of an experiment's models: one row each, beside the mean and sd of its members");
   app.add_option("--out", flags->out, "metrics table to write; summary.json goes beside it")->type_name("FILE");
   app.add_option("--compare", flags->compare, "another metrics table: paired Wilcoxon test by experiment")
       ->type_name("FILE");

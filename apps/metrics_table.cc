@@ -44,26 +44,30 @@ std::vector<std::string> Summary(const char* name, const std::vector<Evaluation>
 }  // namespace
 
 std::string MetricsTsv(const std::vector<Evaluation>& rows, bool classification,
-                       const std::vector<std::string>& models) {
+                       const std::vector<std::string>& models, const std::vector<NamedColumn>& more) {
   std::string text = models.empty() ? "experiment\tn" : "experiment\tmodel\tn";
   for (const MetricColumn& column : Columns(classification)) absl::StrAppend(&text, "\t", column.name);
+  for (const NamedColumn& column : more) absl::StrAppend(&text, "\t", column.name);
   for (size_t i = 0; i < rows.size(); ++i) {
     const Evaluation& row = rows[i];
     absl::StrAppend(&text, "\n", row.experiment, models.empty() ? "" : absl::StrCat("\t", models[i]), "\t", row.n);
     for (const MetricColumn& column : Columns(classification))
       absl::StrAppend(&text, "\t", Shortest(row.*column.value));
+    for (const NamedColumn& column : more) absl::StrAppend(&text, "\t", Shortest(column.values[i]));
   }
   return text + "\n";
 }
 
 std::string MetricsText(const std::vector<Evaluation>& rows, bool classification,
-                        const std::vector<std::string>& models) {
+                        const std::vector<std::string>& models, const std::vector<NamedColumn>& more) {
   std::vector<std::vector<std::string>> table(1, {models.empty() ? "experiment" : "model", "n"});
   for (const MetricColumn& column : Columns(classification)) table[0].push_back(column.name);
+  for (const NamedColumn& column : more) table[0].push_back(column.name);
   for (size_t i = 0; i < rows.size(); ++i) {
     const Evaluation& row = rows[i];
     table.push_back({models.empty() ? row.experiment : models[i], Grouped(row.n)});
     for (const MetricColumn& column : Columns(classification)) table.back().push_back(Fixed(row.*column.value, 4));
+    for (const NamedColumn& column : more) table.back().push_back(Fixed(column.values[i], column.digits));
   }
   if (rows.size() > 1) {
     table.push_back(Summary("mean", rows, classification, [](auto& v) { return Mean(v); }));

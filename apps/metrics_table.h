@@ -11,15 +11,23 @@
 
 namespace rb::apps {
 
+// A column behind the metrics.
+struct NamedColumn {
+  std::string name;
+  std::vector<double> values;  // by row
+  int digits = 4;              // behind the point, in text
+};
+
 // metrics.tsv: experiment, n, pearson, spearman, mse, and auroc, aupr when `classification`. Values carry all digits.
 // `models`: the rows' names in a column "model" behind the experiment, where experiments have several; or none.
+// `more` follows.
 std::string MetricsTsv(const std::vector<Evaluation>& rows, bool classification,
-                       const std::vector<std::string>& models = {});
+                       const std::vector<std::string>& models = {}, const std::vector<NamedColumn>& more = {});
 
 // The same for reading (`models` instead of the experiments), with "mean" and "sd" (population) lines when there are
 // several experiments.
 std::string MetricsText(const std::vector<Evaluation>& rows, bool classification,
-                        const std::vector<std::string>& models = {});
+                        const std::vector<std::string>& models = {}, const std::vector<NamedColumn>& more = {});
 
 // experiment -> value of `column`. The experiment is the column of that name, or the first one. Rows without a value
 // are left out. Errors name file, line and column.

@@ -4,8 +4,6 @@
 // longer than the models' input is scored by all its windows; a shorter one is centred, as in training.
 #include <algorithm>
 #include <cstdio>
-#include <limits>
-#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -14,6 +12,7 @@
 #include "apps/common_flags.h"
 #include "apps/outputs.h"
 #include "apps/predict_shards.h"
+#include "apps/predict_table.h"
 #include "apps/reporter.h"
 #include "apps/shard.h"
 #include "apps/text.h"
@@ -34,6 +33,7 @@ struct Flags {
   CommonFlags common;
   std::vector<std::string> models;
   std::string action, input, profiles, out, windows = "max", shard;
+  bool ensemble = false;
 };
 
 // Sequences as they were read. profiles: structure tracks of each [bases][channels]; empty unless given.
@@ -43,27 +43,15 @@ struct Input {
 };
 
 struct Scorers {
-  std::vector<std::string> columns;
+  PredictColumns columns;
   std::vector<Predictor> predictors;
   int length = 41, channels = 0;
 };
 
-// The experiment's name; the file's path where several models share it.
-std::vector<std::string> ColumnNames(const std::vector<LoadedModel>& models) {
-  std::map<std::string, int> uses;
-  for (const LoadedModel& model : models) ++uses[model.file.experiment];
-  std::vector<std::string> names;
-  for (const LoadedModel& model : models) {
-    names.push_back(uses[model.file.experiment] == 1 && !model.file.experiment.empty() ? model.file.experiment
-                                                                                       : model.path);
-  }
-  return names;
-}
-
 absl::StatusOr<Scorers> OpenScorers(const Flags& flags, OpenedMachine& machine) {
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels(flags.models));
   Scorers scorers;
-  scorers.columns = ColumnNames(models);
+  scorers.columns = ColumnsOf(models, flags.ensemble);
   for (const LoadedModel& model : models) {
     const Shape& shape = model.file.config.shape;
     scorers.length = shape.length;
@@ -77,78 +65,6 @@ absl::StatusOr<Scorers> OpenScorers(const Flags& flags, OpenedMachine& machine) 
 int64_t WindowsOf(const NamedSequence& sequence, int length) {
   return std::max<int64_t>(1, static_cast<int64_t>(sequence.bases.size()) - length + 1);
 }
-
-// Where rows go: to a file that stays open over blocks, or into a shard.
-struct Sink {
-  std::FILE* file = nullptr;
-  PredictShard* shard = nullptr;
-};
-
-class Writer {
- public:
-  Writer(const Flags& flags, const Scorers& scorers, Sink sink) : flags_(flags), scorers_(scorers), sink_(sink) {}
-
-  absl::Status Header() {
-    std::string text = flags_.windows == "all" ? "id\tstart" : "id";
-    for (const std::string& column : scorers_.columns) absl::StrAppend(&text, "\t", column);
-    text += '\n';
-    if (sink_.shard == nullptr) return Put(text);
-    sink_.shard->header = text;
-    return absl::OkStatus();
-  }
-
-  // scores[model][window] of one sequence's windows [first, first + count).
-  absl::Status Windows(const std::string& id, const std::vector<std::vector<float>>& scores, int64_t begin,
-                       int64_t count, int64_t first) {
-    if (flags_.windows == "all") {
-      std::string text;
-      for (int64_t w = 0; w < count; ++w) {
-        absl::StrAppend(&text, id, "\t", first + w);
-        for (const auto& s : scores) absl::StrAppend(&text, "\t", Shortest(s[static_cast<size_t>(begin + w)]));
-        text += '\n';
-      }
-      return Put(text);
-    }
-    if (first == 0)
-      best_.assign(scores.size(), -std::numeric_limits<float>::infinity()), sum_.assign(scores.size(), 0.0);
-    for (size_t m = 0; m < scores.size(); ++m) {
-      for (int64_t w = begin; w < begin + count; ++w) {
-        best_[m] = std::max(best_[m], scores[m][static_cast<size_t>(w)]);
-        sum_[m] += scores[m][static_cast<size_t>(w)];
-      }
-    }
-    return absl::OkStatus();
-  }
-
-  // All windows of `id` have been given.
-  absl::Status EndSequence(const std::string& id, int64_t windows) {
-    if (flags_.windows != "all") {
-      std::string text = id;
-      for (size_t m = 0; m < best_.size(); ++m) {
-        const float mean = static_cast<float>(sum_[m] / static_cast<double>(windows));
-        absl::StrAppend(&text, "\t", Shortest(flags_.windows == "max" ? best_[m] : mean));
-      }
-      RB_RETURN_IF_ERROR(Put(text + "\n"));
-    }
-    if (sink_.shard != nullptr) sink_.shard->ends.push_back(std::ssize(sink_.shard->rows));
-    return absl::OkStatus();
-  }
-
- private:
-  absl::Status Put(const std::string& text) {
-    if (sink_.shard != nullptr) return sink_.shard->rows += text, absl::OkStatus();
-    if (std::fwrite(text.data(), 1, text.size(), sink_.file) == text.size()) return absl::OkStatus();
-    return absl::DataLossError(absl::StrCat(flags_.out.empty() ? "stdout" : flags_.out,
-                                            ": cannot be written; expected "
-                                            "room on the disk and an open pipe"));
-  }
-
-  const Flags& flags_;
-  const Scorers& scorers_;
-  Sink sink_;
-  std::vector<float> best_;
-  std::vector<double> sum_;
-};
 
 // Windows waiting to be scored: pieces of consecutive sequences.
 struct Block {
@@ -181,7 +97,7 @@ struct Block {
   }
 };
 
-absl::Status ScoreBlock(const Input& input, const Scorers& scorers, Block& block, Writer& writer) {
+absl::Status ScoreBlock(const Input& input, const Scorers& scorers, Block& block, PredictTable& table) {
   RB_RETURN_IF_ERROR(scorers.predictors[0].AddTracks(block.sequences));  // once for all models
   std::vector<std::vector<float>> scores;
   for (const Predictor& predictor : scorers.predictors) {
@@ -191,19 +107,19 @@ absl::Status ScoreBlock(const Input& input, const Scorers& scorers, Block& block
   int64_t begin = 0;
   for (const Block::Piece& piece : block.pieces) {
     const NamedSequence& sequence = input.sequences[piece.sequence];
-    RB_RETURN_IF_ERROR(writer.Windows(sequence.id, scores, begin, piece.count, piece.first));
+    RB_RETURN_IF_ERROR(table.Windows(sequence.id, scores, begin, piece.count, piece.first));
     const int64_t windows = WindowsOf(sequence, scorers.length);
-    if (piece.first + piece.count == windows) RB_RETURN_IF_ERROR(writer.EndSequence(sequence.id, windows));
+    if (piece.first + piece.count == windows) RB_RETURN_IF_ERROR(table.EndSequence(sequence.id, windows));
     begin += piece.count;
   }
   block = Block(scorers.length);
   return absl::OkStatus();
 }
 
-absl::Status ScoreAll(const Flags& flags, const Input& input, const Scorers& scorers, int block_size, Sink sink,
+absl::Status ScoreAll(const Flags& flags, const Input& input, const Scorers& scorers, int block_size, PredictSink sink,
                       Reporter& reporter) {
-  Writer writer(flags, scorers, sink);
-  RB_RETURN_IF_ERROR(writer.Header());
+  PredictTable table(scorers.columns, flags.windows, sink);
+  RB_RETURN_IF_ERROR(table.Header());
   Block block(scorers.length);
   for (size_t i = 0; i < input.sequences.size(); ++i) {
     const int64_t windows = WindowsOf(input.sequences[i], scorers.length);
@@ -212,13 +128,13 @@ absl::Status ScoreAll(const Flags& flags, const Input& input, const Scorers& sco
       block.Add(input, scorers.channels, {i, first, count});
       first += count;
       if (block.sequences.size() < block_size) continue;
-      RB_RETURN_IF_ERROR(ScoreBlock(input, scorers, block, writer));
+      RB_RETURN_IF_ERROR(ScoreBlock(input, scorers, block, table));
       reporter.Progress(absl::StrCat("scored ", Grouped(static_cast<int64_t>(i)), " of ",
                                      Grouped(std::ssize(input.sequences)), " sequences"),
                         {{"done", i}, {"sequences", input.sequences.size()}});
     }
   }
-  return block.pieces.empty() ? absl::OkStatus() : ScoreBlock(input, scorers, block, writer);
+  return block.pieces.empty() ? absl::OkStatus() : ScoreBlock(input, scorers, block, table);
 }
 
 absl::StatusOr<Input> ReadInput(const Flags& flags, const Scorers& scorers) {
@@ -269,6 +185,7 @@ absl::StatusOr<std::string> Settings(const Flags& flags, const OpenedMachine& ma
                                            {"models", models},
                                            {"input", sum},
                                            {"windows", flags.windows},
+                                           {"ensemble", flags.ensemble},
                                            {"energy", flags.common.energy},
                                            {"device", machine.description.substr(0, machine.description.find(':'))},
                                            {"precision", machine.precision_name}};
@@ -287,7 +204,7 @@ absl::Status RunShard(const Flags& flags, const OpenedMachine& machine, Input in
     share.sequences.push_back(std::move(input.sequences[i]));
     if (!input.profiles.empty()) share.profiles.push_back(std::move(input.profiles[i]));
   }
-  RB_RETURN_IF_ERROR(ScoreAll(flags, share, scorers, block, {nullptr, &mine}, reporter));
+  RB_RETURN_IF_ERROR(ScoreAll(flags, share, scorers, block, {nullptr, flags.out, &mine}, reporter));
   RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
   RB_RETURN_IF_ERROR(WritePredictShard(flags.out, mine));
   reporter.Say("done",
@@ -329,13 +246,13 @@ absl::Status Run(const Flags& flags) {
   RB_ASSIGN_OR_RETURN(Input input, ReadInput(flags, scorers));
   const int block = batch > 0 ? batch : kDefaultBlock;
   if (!flags.shard.empty()) return RunShard(flags, machine, std::move(input), scorers, block, reporter);
-  if (flags.out.empty()) return ScoreAll(flags, input, scorers, block, {stdout}, reporter);
+  if (flags.out.empty()) return ScoreAll(flags, input, scorers, block, {stdout, "stdout"}, reporter);
   RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
   return WriteAtomically(flags.out, [&](const std::string& temporary) -> absl::Status {
     std::FILE* file = std::fopen(temporary.c_str(), "wb");
     if (file == nullptr)
       return absl::UnavailableError(absl::StrCat(temporary, ": cannot be written; expected a writable folder"));
-    const absl::Status status = ScoreAll(flags, input, scorers, block, {file}, reporter);
+    const absl::Status status = ScoreAll(flags, input, scorers, block, {file, flags.out}, reporter);
     if (std::fclose(file) != 0 && status.ok())
       return absl::DataLossError(absl::StrCat(flags.out, ": cannot be written; expected room"));
     return status;
@@ -354,6 +271,8 @@ Action DefinePredict(CLI::App& app, const Invocation&) {
       ->type_name("PATH..");
   app.add_option("--input", flags->input, "FASTA, a TSV with a seq column, or one sequence a line; - is stdin")
       ->type_name("FILE");
+  app.add_flag("--ensemble", flags->ensemble,
+               "one column an experiment, the mean of its models, and one of their standard deviation");
   app.add_option("--profiles", flags->profiles,
                  "structure made elsewhere, a record a sequence, as train takes it (default: folded here)")
       ->type_name("FILE");

@@ -185,27 +185,39 @@ absl::StatusOr<std::vector<float>> TransformedTargets(const ModelFile& model, co
   return values;
 }
 
-absl::StatusOr<Evaluation> Evaluate(const ModelFile& model, const Predictor& predictor, const Dataset& dataset,
+absl::StatusOr<Scored> ScorePresent(const ModelFile& model, const Predictor& predictor, const Dataset& dataset,
                                     const std::vector<int32_t>& rows) {
   RB_ASSIGN_OR_RETURN(const int64_t experiment, FindExperiment(model, dataset));
   const std::vector<int32_t> present = PresentRows(rows, dataset.target(experiment));
+  Scored scored;
+  if (present.empty()) return scored;  // no rows must not read as "all sequences"
+  RB_ASSIGN_OR_RETURN(scored.targets, TransformedTargets(model, dataset, experiment, present));
+  RB_ASSIGN_OR_RETURN(scored.predictions, predictor.Predict(dataset.sequences, present));
+  return scored;
+}
+
+Evaluation MetricsOf(const ModelFile& model, const Scored& scored) {
   Evaluation result;
   result.experiment = model.experiment;
-  result.n = static_cast<int64_t>(present.size());
+  result.n = std::ssize(scored.targets);
   result.pearson = result.spearman = result.mse = std::numeric_limits<double>::quiet_NaN();
   result.auroc = result.aupr = std::numeric_limits<double>::quiet_NaN();
-  // No rows must not read as "all sequences".
-  if (present.empty()) return result;
-  RB_ASSIGN_OR_RETURN(const std::vector<float> y, TransformedTargets(model, dataset, experiment, present));
-  RB_ASSIGN_OR_RETURN(const std::vector<float> f, predictor.Predict(dataset.sequences, present));
-  result.pearson = cpu::Pearson(f.data(), y.data(), result.n);
-  result.spearman = cpu::Spearman(f.data(), y.data(), result.n);
-  result.mse = cpu::MeanSquaredError(f.data(), y.data(), result.n);
+  if (result.n == 0) return result;
+  const float *const f = scored.predictions.data(), *const y = scored.targets.data();
+  result.pearson = cpu::Pearson(f, y, result.n);
+  result.spearman = cpu::Spearman(f, y, result.n);
+  result.mse = cpu::MeanSquaredError(f, y, result.n);
   if (model.config.shape.classification) {
-    result.auroc = cpu::AreaUnderRoc(f.data(), y.data(), result.n);
-    result.aupr = cpu::AreaUnderPrecisionRecall(f.data(), y.data(), result.n);
+    result.auroc = cpu::AreaUnderRoc(f, y, result.n);
+    result.aupr = cpu::AreaUnderPrecisionRecall(f, y, result.n);
   }
   return result;
+}
+
+absl::StatusOr<Evaluation> Evaluate(const ModelFile& model, const Predictor& predictor, const Dataset& dataset,
+                                    const std::vector<int32_t>& rows) {
+  RB_ASSIGN_OR_RETURN(const Scored scored, ScorePresent(model, predictor, dataset, rows));
+  return MetricsOf(model, scored);
 }
 
 }  // namespace rb

@@ -75,6 +75,14 @@ struct Evaluation {
   double pearson = 0, spearman = 0, mse = 0;
   double auroc = 0, aupr = 0;  // classification only, else NaN
 };
+// Predictions and targets, in the transformed scale, of those rows that have a target.
+struct Scored {
+  std::vector<float> predictions, targets;
+};
+absl::StatusOr<Scored> ScorePresent(const ModelFile& model, const Predictor& predictor, const Dataset& dataset,
+                                    const std::vector<int32_t>& rows);
+Evaluation MetricsOf(const ModelFile& model, const Scored& scored);
+// Both.
 absl::StatusOr<Evaluation> Evaluate(const ModelFile& model, const Predictor& predictor, const Dataset& dataset,
                                     const std::vector<int32_t>& rows);
 
