@@ -55,7 +55,7 @@ absl::StatusOr<PredictShard> ReadShard(const std::string& path) {
   shard.header = header->bytes;
   shard.rows = rows->bytes;
   shard.ends.resize(static_cast<size_t>(share[0]));
-  std::memcpy(shard.ends.data(), ends->bytes.data(), ends->bytes.size());
+  if (!shard.ends.empty()) std::memcpy(shard.ends.data(), ends->bytes.data(), ends->bytes.size());
   int64_t last = 0;
   for (const int64_t end : shard.ends) {
     if (end < last || end > std::ssize(shard.rows)) return Fault(path, "its rows do not end where they should");
