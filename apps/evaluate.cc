@@ -256,8 +256,9 @@ Action DefineEvaluate(CLI::App& app, const Invocation& invocation) {
       ->check(CLI::IsMember({"train", "valid", "test"}))
       ->type_name("NAME")
       ->capture_default_str();
-  app.add_flag("--ensemble", flags->ensemble,
-               "average the predictions of an experiment's models: one row each, beside the mean and sd of its members");
+  app.add_flag(
+      "--ensemble", flags->ensemble,
+      "average the predictions of an experiment's models: one row each, beside the mean and sd of its members");
   app.add_option("--out", flags->out, "metrics table to write; summary.json goes beside it")->type_name("FILE");
   app.add_option("--compare", flags->compare, "another metrics table: paired Wilcoxon test by experiment")
       ->type_name("FILE");

@@ -43,8 +43,8 @@ std::vector<std::string> Summary(const char* name, const std::vector<Evaluation>
 
 }  // namespace
 
-std::string MetricsTsv(const std::vector<Evaluation>& rows, bool classification,
-                       const std::vector<std::string>& models, const std::vector<NamedColumn>& more) {
+std::string MetricsTsv(const std::vector<Evaluation>& rows, bool classification, const std::vector<std::string>& models,
+                       const std::vector<NamedColumn>& more) {
   std::string text = models.empty() ? "experiment\tn" : "experiment\tmodel\tn";
   for (const MetricColumn& column : Columns(classification)) absl::StrAppend(&text, "\t", column.name);
   for (const NamedColumn& column : more) absl::StrAppend(&text, "\t", column.name);
