@@ -73,10 +73,8 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   }
   RB_RETURN_IF_ERROR(record.AddInput(flags.data));
   record.EndPhase("read");
-  if (flags.structure.asked()) {
-    reporter.Busy(absl::StrCat("structure of ", Grouped(dataset.num_probes()), " probes .."));
-  }
-  RB_RETURN_IF_ERROR(AddStructure(flags.structure, flags.common, flags.data, *machine.backend, dataset.sequences));
+  RB_RETURN_IF_ERROR(
+      AddStructure(flags.structure, flags.common, flags.data, *machine.backend, reporter, dataset.sequences));
   record.EndPhase("structure");
   RB_ASSIGN_OR_RETURN(const Split split, MakeSplit(dataset, flags.common.seed, flags.valid_fraction));
   RB_ASSIGN_OR_RETURN(const auto summary, SummarizeDataset(dataset, split, kind, preset));

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
+#include "apps/text.h"
 #include "data/profile_reader.h"
 #include "engine/check.h"
 #include "model/structure_tracks.h"
@@ -43,7 +44,10 @@ void AddStructureFlags(CLI::App& app, StructureFlags& flags) {
 }
 
 absl::Status AddStructure(const StructureFlags& flags, const CommonFlags& common, const std::string& path,
-                          Machine& machine, Sequences& sequences) {
+                          Machine& machine, Reporter& reporter, Sequences& sequences) {
+  if (!flags.profiles.empty() || (!flags.structure.empty() && flags.structure != "none")) {
+    reporter.Busy(absl::StrCat("structure of ", Grouped(sequences.size()), " probes .."));
+  }
   const int channels = flags.structure == "pu" ? 2 : flags.structure == "phime" ? kFoldTracks : 0;
   if (!flags.profiles.empty()) {
     if (flags.structure == "none") return UsageError("--structure none: takes no --profiles; expected pu or phime");

@@ -7,15 +7,13 @@
 
 #include "absl/status/status.h"
 #include "apps/common_flags.h"
+#include "apps/reporter.h"
 #include "data/dataset.h"
 
 namespace rb::apps {
 
 struct StructureFlags {
   std::string structure, profiles;
-
-  // Whether sequences are to be folded or profiles to be read, if the data have none.
-  bool asked() const { return !profiles.empty() || (!structure.empty() && structure != "none"); }
 };
 
 // --energy is one of the common flags.
@@ -24,7 +22,7 @@ void AddStructureFlags(CLI::App& app, StructureFlags& flags);
 // Tracks as the flags ask for: those of the data (five of which make two), else those of --profiles, else folded.
 // `path` is the data's, for messages.
 absl::Status AddStructure(const StructureFlags& flags, const CommonFlags& common, const std::string& path,
-                          Machine& machine, Sequences& sequences);
+                          Machine& machine, Reporter& reporter, Sequences& sequences);
 
 }  // namespace rb::apps
 

@@ -20,6 +20,7 @@
 #include "data/writers.h"
 #include "engine/check.h"
 #include "model/checkpoint.h"
+#include "model/run_files.h"
 
 namespace rb::apps {
 namespace {
@@ -93,7 +94,7 @@ absl::StatusOr<SweepResult> FromJson(const Json& json, const std::string& path) 
 }
 
 std::string HistoryOf(const SweepPlan& plan, const SweepModel& model) {
-  return JoinPath(ModelFolder(plan, model), "history.tsv");
+  return HistoryPath(ModelsFolder(plan), model.folder);
 }
 
 // What is wrong with a finished model's files; "" when nothing is.
@@ -145,7 +146,7 @@ std::string ResultPath(const SweepPlan& plan, const SweepModel& model) {
   return JoinPath(ModelFolder(plan, model), "result.json");
 }
 std::string SweepModelPath(const SweepPlan& plan, const SweepModel& model) {
-  return JoinPath(ModelFolder(plan, model), "model.safetensors");
+  return ModelPath(ModelsFolder(plan), model.folder);
 }
 
 absl::Status WriteFinished(const SweepPlan& plan, const SweepModel& model, SweepResult result) {

@@ -30,11 +30,6 @@ constexpr char kReplicate[] = "replicate";
 constexpr const char* kColumns[] = {"id", "experiment", kReplicate, "folder", "data", "max_probes"};
 constexpr size_t kNumColumns = std::size(kColumns);
 
-template <class T>
-std::string HashOf(const std::vector<T>& values) {
-  return Sha256Hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)});
-}
-
 std::string Short(const std::string& hash) { return hash.substr(0, 16); }
 
 // The folder is joined to DIR/models: it must stay below it.
@@ -119,9 +114,9 @@ class ManifestReader {
 DataIdentity::DataIdentity(const Dataset& dataset)
     : dataset_(dataset),
       common_(absl::StrCat(dataset.sequences.length, " ", dataset.sequences.structure_channels, " ",
-                           dataset.transformed ? "transformed" : "raw", " ", HashOf(dataset.sequences.bases), " ",
-                           HashOf(dataset.sequences.widths), " ", HashOf(dataset.sequences.tracks), " ",
-                           HashOf(dataset.folds), " ", HashOf(dataset.parts))) {}
+                           dataset.transformed ? "transformed" : "raw", " ", Sha256OfValues(dataset.sequences.bases),
+                           " ", Sha256OfValues(dataset.sequences.widths), " ", Sha256OfValues(dataset.sequences.tracks),
+                           " ", Sha256OfValues(dataset.folds), " ", Sha256OfValues(dataset.parts))) {}
 
 std::string DataIdentity::Of(int64_t experiment) const {
   const std::span<const float> target = dataset_.target(experiment);

@@ -187,10 +187,8 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
   RunRecord record(invocation);
   reporter.Busy(absl::StrCat("reading ", flags.data, " .."));
   RB_ASSIGN_OR_RETURN(Dataset dataset, ReadAll(flags, config, machines));
-  if (flags.structure.asked()) {
-    reporter.Busy(absl::StrCat("structure of ", Grouped(dataset.num_probes()), " probes .."));
-  }
-  RB_RETURN_IF_ERROR(AddStructure(flags.structure, flags.common, flags.data, *machines[0].backend, dataset.sequences));
+  RB_RETURN_IF_ERROR(
+      AddStructure(flags.structure, flags.common, flags.data, *machines[0].backend, reporter, dataset.sequences));
   RB_RETURN_IF_ERROR(FitConfigToData(flags, dataset, config));
   TrainOptions options;
   RB_ASSIGN_OR_RETURN(options.models, PlanModels(flags, config, dataset.experiments));

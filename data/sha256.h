@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/statusor.h"
 
@@ -35,6 +36,11 @@ absl::StatusOr<std::string> Sha256OfFile(const std::string& path);
 
 // The same of bytes in memory.
 std::string Sha256Hex(std::string_view bytes);
+// Of the bits of values.
+template <class T>
+std::string Sha256OfValues(const std::vector<T>& values) {
+  return Sha256Hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)});
+}
 
 }  // namespace rb
 

@@ -121,11 +121,6 @@ absl::Status CheckSameSplit(const TrainConfig& first, const TrainConfig& config)
                                                  config.seed, " and ", config.valid_fraction));
 }
 
-template <class T>
-std::string HashOf(const std::vector<T>& values) {
-  return Sha256Hex({reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)});
-}
-
 }  // namespace
 
 absl::StatusOr<std::vector<TrainJob>> MakeTrainJobs(const std::vector<PlannedModel>& models, const Dataset& dataset,
@@ -169,15 +164,16 @@ absl::StatusOr<std::vector<float>> TrainTargets(const TrainJob& job, const Datas
 // Hashes of hashes: no copy of the data is ever put together.
 std::string SequencesFingerprint(const Dataset& dataset) {
   return Sha256Hex(absl::StrCat(dataset.sequences.length, " ", dataset.sequences.structure_channels, " ",
-                                dataset.transformed ? "transformed" : "raw", " ", HashOf(dataset.sequences.bases), " ",
-                                HashOf(dataset.sequences.tracks)));
+                                dataset.transformed ? "transformed" : "raw", " ",
+                                Sha256OfValues(dataset.sequences.bases), " ",
+                                Sha256OfValues(dataset.sequences.tracks)));
 }
 
 std::string DataFingerprint(const std::string& sequences, const TrainJob& job, const Dataset& dataset) {
   const std::span<const float> target = dataset.target(job.experiment);
   const std::string_view bytes(reinterpret_cast<const char*>(target.data()), target.size_bytes());
-  return Sha256Hex(absl::StrCat(sequences, "\n", job.model.experiment, " ", HashOf(job.train_rows), " ",
-                                HashOf(job.valid_rows), " ", Sha256Hex(bytes)));
+  return Sha256Hex(absl::StrCat(sequences, "\n", job.model.experiment, " ", Sha256OfValues(job.train_rows), " ",
+                                Sha256OfValues(job.valid_rows), " ", Sha256Hex(bytes)));
 }
 
 }  // namespace rb
