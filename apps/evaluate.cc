@@ -1,6 +1,7 @@
 // residualbind evaluate: trained models against measured targets.
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -75,8 +76,20 @@ const std::vector<int32_t>& Part(const Split& split, const std::string& name) {
 // Rows of the table, with what stands beside the metrics.
 struct Table {
   std::vector<Evaluation> rows;
-  std::vector<std::string> models;  // where experiments have several and each has its row
-  std::vector<NamedColumn> more;    // of ensembles
+  std::vector<std::string> models;       // where experiments have several and each has its row
+  std::vector<std::vector<double>> own;  // of ensembles: each row's members' metrics
+
+  // How many members, their mean and their spread.
+  std::vector<NamedColumn> Spread(const std::function<std::string(double)>& text) const {
+    if (own.empty()) return {};
+    std::vector<NamedColumn> columns = {{"members", {}}, {"member_mean", {}}, {"member_sd", {}}};
+    for (const std::vector<double>& members : own) {
+      columns[0].values.push_back(absl::StrCat(members.size()));
+      columns[1].values.push_back(text(Mean(members)));
+      columns[2].values.push_back(text(SampleSd(members)));
+    }
+    return columns;
+  }
 };
 
 // Predictions of an experiment's models so far.
@@ -106,15 +119,13 @@ void FinishEnsemble(const LoadedModel& first, Members& members, Table& table) {
   const float count = static_cast<float>(members.metrics.size());
   for (float& prediction : members.sum.predictions) prediction /= count;
   table.rows.push_back(MetricsOf(first.file, members.sum));
-  const double values[] = {count, Mean(members.metrics), SampleSd(members.metrics)};
-  for (size_t c = 0; c < table.more.size(); ++c) table.more[c].values.push_back(values[c]);
+  table.own.push_back(std::move(members.metrics));
   members = {};
 }
 
 absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Dataset& dataset, const Flags& flags,
                                   OpenedMachine& machine, Reporter& reporter) {
   Table table;
-  if (flags.ensemble) table.more = {{"members", {}, 0}, {"member_mean", {}}, {"member_sd", {}}};
   const bool named = !flags.ensemble && AnyTwice(models);
   Members members;
   size_t first = 0;  // of the experiment
@@ -141,14 +152,6 @@ absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Datase
                       {{"done", i + 1}, {"models", models.size()}});
   }
   return table;
-}
-
-nlohmann::ordered_json SummaryOf(const std::vector<Evaluation>& rows, double Evaluation::*metric) {
-  std::vector<double> values;
-  for (const Evaluation& row : rows) {
-    if (!std::isnan(row.*metric)) values.push_back(row.*metric);
-  }
-  return {{"mean", Mean(values)}, {"sd", PopulationSd(values)}, {"n", values.size()}};
 }
 
 // Pairs by experiment name; the text goes to the reader, the JSON into summary.json.
@@ -210,16 +213,11 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   record.EndPhase("evaluate");
 
   const bool classification = models[0].file.config.shape.classification;
-  std::string text = MetricsText(rows, classification, table.models, table.more), comparison;
-  nlohmann::ordered_json summary = {{"split", flags.split},
-                                    {"experiments", rows.size()},
-                                    {"pearson", SummaryOf(rows, &Evaluation::pearson)},
-                                    {"spearman", SummaryOf(rows, &Evaluation::spearman)},
-                                    {"mse", SummaryOf(rows, &Evaluation::mse)}};
-  if (classification) {
-    summary["auroc"] = SummaryOf(rows, &Evaluation::auroc);
-    summary["aupr"] = SummaryOf(rows, &Evaluation::aupr);
-  }
+  std::string text =
+                  MetricsText(rows, classification, table.models, table.Spread([](double v) { return Fixed(v, 4); })),
+              comparison;
+  nlohmann::ordered_json summary = {{"split", flags.split}, {"experiments", rows.size()}};
+  summary.update(MetricsSummary(rows, classification));
   if (!flags.compare.empty()) {
     RB_ASSIGN_OR_RETURN(summary["compare"], Compare(flags, rows, &comparison));
     RB_RETURN_IF_ERROR(record.AddInput(flags.compare));
@@ -231,7 +229,8 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
     record.Set("precision", machine.precision_name);
     summary["run"] = record.Finish();
     RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
-    RB_RETURN_IF_ERROR(WriteFile(flags.out, MetricsTsv(rows, classification, table.models, table.more)));
+    RB_RETURN_IF_ERROR(WriteFile(
+        flags.out, MetricsTsv(rows, classification, table.models, table.Spread([](double v) { return Shortest(v); }))));
     RB_RETURN_IF_ERROR(WriteFile(summary_path, DumpJson(summary)));
     reporter.Say("done", absl::StrCat("wrote ", flags.out, " and ", summary_path));
   }

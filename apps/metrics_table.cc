@@ -14,46 +14,58 @@
 namespace rb::apps {
 namespace {
 
-struct MetricColumn {
-  const char* name;
-  double Evaluation::*value;
-};
 constexpr MetricColumn kColumns[] = {{"pearson", &Evaluation::pearson},
                                      {"spearman", &Evaluation::spearman},
                                      {"mse", &Evaluation::mse},
                                      {"auroc", &Evaluation::auroc},
                                      {"aupr", &Evaluation::aupr}};
 
-std::span<const MetricColumn> Columns(bool classification) { return std::span(kColumns).first(classification ? 5 : 3); }
+// Those of the rows that have it.
+std::vector<double> Present(const std::vector<Evaluation>& rows, const MetricColumn& column) {
+  std::vector<double> values;
+  for (const Evaluation& row : rows) {
+    if (!std::isnan(row.*column.value)) values.push_back(row.*column.value);
+  }
+  return values;
+}
 
 // One line of the text table: f of the present values of each column.
 template <class F>
 std::vector<std::string> Summary(const char* name, const std::vector<Evaluation>& rows, bool classification,
                                  const F& f) {
   std::vector<std::string> line = {name, ""};
-  for (const MetricColumn& column : Columns(classification)) {
-    std::vector<double> values;
-    for (const Evaluation& row : rows) {
-      if (!std::isnan(row.*column.value)) values.push_back(row.*column.value);
-    }
-    line.push_back(Fixed(f(values), 4));
+  for (const MetricColumn& column : MetricColumns(classification)) {
+    line.push_back(Fixed(f(Present(rows, column)), 4));
   }
   return line;
 }
 
 }  // namespace
 
+std::span<const MetricColumn> MetricColumns(bool classification) {
+  return std::span(kColumns).first(classification ? 5 : 3);
+}
+
+nlohmann::ordered_json MetricsSummary(const std::vector<Evaluation>& rows, bool classification) {
+  nlohmann::ordered_json summary = nlohmann::ordered_json::object();
+  for (const MetricColumn& column : MetricColumns(classification)) {
+    const std::vector<double> values = Present(rows, column);
+    summary[column.name] = {{"mean", Mean(values)}, {"sd", PopulationSd(values)}, {"n", values.size()}};
+  }
+  return summary;
+}
+
 std::string MetricsTsv(const std::vector<Evaluation>& rows, bool classification, const std::vector<std::string>& models,
                        const std::vector<NamedColumn>& more) {
   std::string text = models.empty() ? "experiment\tn" : "experiment\tmodel\tn";
-  for (const MetricColumn& column : Columns(classification)) absl::StrAppend(&text, "\t", column.name);
+  for (const MetricColumn& column : MetricColumns(classification)) absl::StrAppend(&text, "\t", column.name);
   for (const NamedColumn& column : more) absl::StrAppend(&text, "\t", column.name);
   for (size_t i = 0; i < rows.size(); ++i) {
     const Evaluation& row = rows[i];
     absl::StrAppend(&text, "\n", row.experiment, models.empty() ? "" : absl::StrCat("\t", models[i]), "\t", row.n);
-    for (const MetricColumn& column : Columns(classification))
+    for (const MetricColumn& column : MetricColumns(classification))
       absl::StrAppend(&text, "\t", Shortest(row.*column.value));
-    for (const NamedColumn& column : more) absl::StrAppend(&text, "\t", Shortest(column.values[i]));
+    for (const NamedColumn& column : more) absl::StrAppend(&text, "\t", column.values[i]);
   }
   return text + "\n";
 }
@@ -61,17 +73,18 @@ std::string MetricsTsv(const std::vector<Evaluation>& rows, bool classification,
 std::string MetricsText(const std::vector<Evaluation>& rows, bool classification,
                         const std::vector<std::string>& models, const std::vector<NamedColumn>& more) {
   std::vector<std::vector<std::string>> table(1, {models.empty() ? "experiment" : "model", "n"});
-  for (const MetricColumn& column : Columns(classification)) table[0].push_back(column.name);
+  for (const MetricColumn& column : MetricColumns(classification)) table[0].push_back(column.name);
   for (const NamedColumn& column : more) table[0].push_back(column.name);
   for (size_t i = 0; i < rows.size(); ++i) {
     const Evaluation& row = rows[i];
     table.push_back({models.empty() ? row.experiment : models[i], Grouped(row.n)});
-    for (const MetricColumn& column : Columns(classification)) table.back().push_back(Fixed(row.*column.value, 4));
-    for (const NamedColumn& column : more) table.back().push_back(Fixed(column.values[i], column.digits));
+    for (const MetricColumn& column : MetricColumns(classification))
+      table.back().push_back(Fixed(row.*column.value, 4));
+    for (const NamedColumn& column : more) table.back().push_back(column.values[i]);
   }
   if (rows.size() > 1) {
-    table.push_back(Summary("mean", rows, classification, [](auto& v) { return Mean(v); }));
-    table.push_back(Summary("sd", rows, classification, [](auto& v) { return PopulationSd(v); }));
+    table.push_back(Summary("mean", rows, classification, [](const auto& v) { return Mean(v); }));
+    table.push_back(Summary("sd", rows, classification, [](const auto& v) { return PopulationSd(v); }));
   }
   return AlignedTable(table);
 }

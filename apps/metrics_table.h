@@ -3,6 +3,8 @@
 #define RB_APPS_METRICS_TABLE_H_
 
 #include <map>
+#include <nlohmann/json.hpp>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -11,11 +13,20 @@
 
 namespace rb::apps {
 
+struct MetricColumn {
+  const char* name;
+  double Evaluation::*value;
+};
+// pearson, spearman, mse, and auroc, aupr when `classification`.
+std::span<const MetricColumn> MetricColumns(bool classification);
+
+// By metric: {"mean", "sd" (population), "n"} of the rows that have it.
+nlohmann::ordered_json MetricsSummary(const std::vector<Evaluation>& rows, bool classification);
+
 // A column behind the metrics.
 struct NamedColumn {
   std::string name;
-  std::vector<double> values;  // by row
-  int digits = 4;              // behind the point, in text
+  std::vector<std::string> values;  // by row
 };
 
 // metrics.tsv: experiment, n, pearson, spearman, mse, and auroc, aupr when `classification`. Values carry all digits.

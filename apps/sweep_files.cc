@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "apps/metrics_table.h"
 #include "apps/outputs.h"
 #include "apps/run_record.h"
 #include "data/sha256.h"
@@ -27,12 +28,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using Json = nlohmann::ordered_json;
-
-constexpr std::pair<const char*, double Evaluation::*> kMetrics[] = {{"pearson", &Evaluation::pearson},
-                                                                     {"spearman", &Evaluation::spearman},
-                                                                     {"mse", &Evaluation::mse},
-                                                                     {"auroc", &Evaluation::auroc},
-                                                                     {"aupr", &Evaluation::aupr}};
 
 std::optional<Json> ReadJson(const std::string& path) {
   std::ifstream file(path);
@@ -63,7 +58,7 @@ Json ToJson(const SweepResult& result, const std::string& experiment) {
   json["history_sha256"] = result.history_sha256;
   if (!result.tested) return json;
   json["test"] = {{"n", result.test.n}};
-  for (const auto& [name, value] : kMetrics) json["test"][name] = result.test.*value;
+  for (const auto& [name, value] : MetricColumns(true)) json["test"][name] = result.test.*value;
   return json;
 }
 
@@ -86,7 +81,7 @@ absl::StatusOr<SweepResult> FromJson(const Json& json, const std::string& path) 
     if (!result.tested) return result;
     const Json& test = json.at("test");
     test.at("n").get_to(result.test.n);
-    for (const auto& [name, value] : kMetrics) result.test.*value = Number(test.at(name));
+    for (const auto& [name, value] : MetricColumns(true)) result.test.*value = Number(test.at(name));
   } catch (const nlohmann::json::exception&) {
     return absl::InvalidArgumentError(absl::StrCat(path, " cannot be read"));
   }

@@ -20,7 +20,6 @@
 #include "apps/text.h"
 #include "data/writers.h"
 #include "engine/check.h"
-#include "gia/statistics.h"
 #include "model/model_file.h"
 
 namespace rb::apps {
@@ -87,36 +86,28 @@ std::string PointOf(const SweepModel& model, const std::vector<std::string>& var
   return text;
 }
 
-std::string MetricsOf(const std::vector<Entry>& entries, const std::vector<std::string>& varying, bool classification) {
+std::vector<Evaluation> TestsOf(const std::vector<Entry>& entries) {
   std::vector<Evaluation> tests;
   for (const Entry& entry : entries) tests.push_back(TestOf(entry));
-  std::istringstream lines(MetricsTsv(tests, classification));
-  std::string line, text;
-  std::getline(lines, line);
-  absl::StrAppend(&text, line, "\tid\treplicate\tfolder");
-  for (const std::string& name : varying) absl::StrAppend(&text, "\t", name);
-  text += '\n';
+  return tests;
+}
+
+std::string MetricsOf(const std::vector<Entry>& entries, const std::vector<std::string>& varying, bool classification) {
+  std::vector<NamedColumn> columns = {{"id", {}}, {"replicate", {}}, {"folder", {}}};
+  for (const std::string& name : varying) columns.push_back({name, {}});
   for (const Entry& entry : entries) {
-    std::getline(lines, line);
     const SweepModel& m = *entry.model;
-    absl::StrAppend(&text, line, "\t", m.id, "\t", m.config.replicate, "\t", m.folder, PointOf(m, varying), "\n");
+    columns[0].values.push_back(m.id);
+    columns[1].values.push_back(absl::StrCat(m.config.replicate));
+    columns[2].values.push_back(m.folder);
+    for (size_t i = 0; i < varying.size(); ++i) columns[3 + i].values.push_back(SettingOf(m, varying[i]));
   }
-  return text;
+  return MetricsTsv(TestsOf(entries), classification, {}, columns);
 }
 
 Json Statistics(const std::vector<Entry>& entries, bool classification) {
   Json json = {{"models", entries.size()}};
-  for (const auto& [name, metric, always] :
-       {std::tuple("pearson", &Evaluation::pearson, true), std::tuple("spearman", &Evaluation::spearman, true),
-        std::tuple("mse", &Evaluation::mse, true), std::tuple("auroc", &Evaluation::auroc, false),
-        std::tuple("aupr", &Evaluation::aupr, false)}) {
-    if (!always && !classification) continue;
-    std::vector<double> values;
-    for (const Entry& entry : entries) {
-      if (const double value = TestOf(entry).*metric; !std::isnan(value)) values.push_back(value);
-    }
-    json[name] = {{"mean", Mean(values)}, {"sd", PopulationSd(values)}, {"n", values.size()}};
-  }
+  json.update(MetricsSummary(TestsOf(entries), classification));
   return json;
 }
 
