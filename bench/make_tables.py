@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Rewrites the tables between <!-- bench:begin --> and <!-- bench:end --> of README.md from bench/results; --check only
-compares. No number in those tables is typed by hand."""
+"""Rewrites the tables between <!-- bench:begin --> and <!-- bench:end --> of README.md (the ones that matter most) and of
+docs/results.md (all) from bench/results; --check only compares. No number in those tables is typed by hand."""
 import json
 import pathlib
+import statistics
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 BEGIN, END = "<!-- bench:begin -->", "<!-- bench:end -->"
+PAGES = {"README.md": "bench/results/", "docs/results.md": "../bench/results/"}  # with the way to the results
 
 
 def results() -> list[tuple[str, dict]]:
@@ -29,7 +31,7 @@ def speed_table(name: str, result: dict) -> list[str]:
     context = result["context"]["training_bench"]
     lines = [f"Sequences a second, and percent of the multiply-add peak measured in the same run (one core: "
              f"{context['peak fp32, one core']} fp32, {context['peak bf16, one core']} bf16). Training: whole steps of batch "
-             f"100, fp32. Medians of five repetitions, [{name}](bench/results/{name}).", "",
+             f"100, fp32. Medians of five repetitions, [{name}](RESULTS{name}).", "",
              "| | 1 core | | 2 cores | |", "|---|---|---|---|---|"]
     for label, row in SHOWN:
         cells = []
@@ -44,17 +46,51 @@ INPUT = {0: "sequence", 2: "+ PU", 5: "+ PHIME"}  # by structure channels
 
 
 def training_table(found: list[tuple[str, dict]]) -> list[str]:
-    lines = ["Real RNAcompete data:", "", "| experiment | preset | input | epochs | best epoch | test Pearson | Spearman | n | minutes | memory |",
+    """Runs of few experiments, a row each."""
+    lines = ["| experiment | preset | input | epochs | best epoch | test Pearson | Spearman | n | minutes | memory |",
              "|---|---|---|---|---|---|---|---|---|---|"]
-    for name, result in found:
+    few = [(name, result) for name, result in found if len(result["test"]) <= MANY]
+    for name, result in few:
         for test in result["test"]:
             history = result["history"][test["experiment"]]
             best = max(h["epoch"] for h in history if h["best"])
-            lines.append(f"| [{test['experiment']}](bench/results/{name}) | {result['preset']} | {INPUT[result.get('structure_channels', 0)]} | {len(history)} | {best} | "
+            lines.append(f"| [{test['experiment']}](RESULTS{name}) | {result['preset']} | {INPUT[result.get('structure_channels', 0)]} | {len(history)} | {best} | "
                          f"{test['pearson']:.4f} | {test['spearman']:.4f} | {test['n']:,} | "
                          f"{result['seconds']['total'] / 60:.1f} | {result['peak_memory_bytes'] / 2**20:.0f} MiB |")
-    notes = [f"- {name}: {result['note']}" for name, result in found if result.get("note")]
+    notes = [f"- {name}: {result['note']}" for name, result in few if result.get("note")]
     return lines + ([""] + notes if notes else [])
+
+
+MANY = 8  # experiments: more of them have a table of their own
+
+
+def many_summary(name: str, result: dict) -> str:
+    pearsons = [t["pearson"] for t in result["test"]]
+    epochs = max(h["epoch"] for history in result["history"].values() for h in history)
+    rows = sum(h["epoch"] == epochs for history in result["history"].values() for h in history)
+    return (f"{len(pearsons)} experiments trained side by side ({rows} to epoch {epochs}): test Pearson {statistics.mean(pearsons):.3f} +- "
+            f"{statistics.pstdev(pearsons):.3f}, median {statistics.median(pearsons):.3f}; {result['seconds']['total'] / 60:.1f} minutes, "
+            f"{result['peak_memory_bytes'] / 2**20:.0f} MiB ([{name}](RESULTS{name}): {result['note']}).")
+
+
+def many_table(name: str, result: dict) -> list[str]:
+    lines = [many_summary(name, result), "", "| experiment | Pearson | Spearman | n | | experiment | Pearson | Spearman | n |",
+             "|---|---|---|---|---|---|---|---|---|"]
+    cells = [f"{t['experiment']} | {t['pearson']:.4f} | {t['spearman']:.4f} | {t['n']:,}" for t in result["test"]]
+    half = (len(cells) + 1) // 2
+    for i in range(half):
+        lines.append(f"| {cells[i]} | | {cells[i + half] if i + half < len(cells) else ' | | | '} |")
+    return lines
+
+
+def side_by_side_table(name: str, result: dict) -> list[str]:
+    lines = [f"Models trained side by side (paper preset, batch 100, fp32), sequences a second of all together: [{name}](RESULTS{name}).", "",
+             "| models | 1 core | 2 cores | memory |", "|---|---|---|---|"]
+    for models in (1, 4, 16, 40):
+        rows = [result["rows"].get(f"training_step/paper/models:{models}/threads:{threads}") for threads in (1, 2)]
+        if all(rows):
+            lines.append(f"| {models} | {rows[0]['sequences/s']:,.0f} | {rows[1]['sequences/s']:,.0f} | {rows[1]['memory_MiB']:.0f} MiB |")
+    return lines
 
 
 # Test Pearsons of the article's text, by input [Koo 2021, Results: VTS1 of the 2009 data].
@@ -86,7 +122,7 @@ def gia_table(found: list[tuple[str, dict]]) -> list[str]:
         for a in result["anchors"]:
             ci = f" ({a['ci'][0]:.2f} to {a['ci'][1]:.2f})" if "ci" in a else ""
             value = a["found"] if isinstance(a["found"], str) else f"{a['found']:.{3 if abs(a['found']) < 1 else 2}f}"
-            lines.append(f"| [{a['model']}](bench/results/{name}) | {a['quantity']} | "
+            lines.append(f"| [{a['model']}](RESULTS{name}) | {a['quantity']} | "
                          f"{'' if a['expected'] is None else a['expected']} | {value}{ci} |")
     notes = [f"- {name}: {result['note']}" for name, result in found if result.get("note")]
     return lines + ([""] + notes if notes else [])
@@ -94,7 +130,7 @@ def gia_table(found: list[tuple[str, dict]]) -> list[str]:
 
 def recovery_tables(name: str, result: dict) -> list[str]:
     made, summary, seeds = result["settings"], result["summary"], len(result["by_seed"])
-    split, link = summary["split"], f"[{name}](bench/results/{name})"
+    split, link = summary["split"], f"[{name}](RESULTS{name})"
 
     def interval(one: dict, key: str, digits: int) -> str:
         low, high = one[key + "_ci"]
@@ -121,31 +157,49 @@ def recovery_tables(name: str, result: dict) -> list[str]:
                     f"- {name}: {result['note']}"]
 
 
-def main() -> int:
+def pages() -> dict[str, list[str]]:
     found = results()
-    speed = sorted((r for r in found if "rows" in r[1]), key=lambda r: r[1]["context"]["training_bench"]["date"])
-    training = [r for r in found if r[1].get("kind") == "training"]
-    lines = []
+    of_kind = lambda kind: [r for r in found if r[1].get("kind") == kind]
+    speed = sorted((r for r in found if "rows" in r[1] and "kind" not in r[1]), key=lambda r: r[1]["context"]["training_bench"]["date"])
+    training = of_kind("training")
+    many = [r for r in training if len(r[1]["test"]) > MANY]
+    short, full = [], []
     if speed:
-        lines += speed_table(*speed[-1]) + [""]
+        short += speed_table(*speed[-1]) + [""]
+        full += ["## Speed", "", *speed_table(*speed[-1]), ""]
+    for one in of_kind("side-by-side"):
+        full += side_by_side_table(*one) + [""]
     if training:
-        lines += training_table(training) + [""]
-        lines += structure_table(training) + [""]
-    gia = [r for r in found if r[1].get("kind") == "gia"]
-    if gia:
-        lines += gia_table(gia) + [""]
-    for name, result in (r for r in found if r[1].get("kind") == "recovery"):
-        lines += recovery_tables(name, result) + [""]
-    readme = HERE.parent / "README.md"
-    text = readme.read_text()
-    head, rest = text.split(BEGIN)
-    tail = rest.split(END)[1]
-    new = head + BEGIN + "\n" + "\n".join(lines) + END + tail
-    if "--check" in sys.argv:
-        print("README tables: " + ("in step with bench/results" if new == text else "differ; run bench/make_tables.py"))
-        return new != text
-    readme.write_text(new)
-    return 0
+        full += ["## Real RNAcompete data", "", *training_table(training), "", *structure_table(training), ""]
+        short += structure_table(training) + [""]
+    for one in many:
+        short += [many_summary(*one), ""]
+        full += many_table(*one) + [""]
+    if of_kind("gia"):
+        full += ["## Global importance", "", *gia_table(of_kind("gia")), ""]
+    for one in of_kind("recovery"):
+        full += ["## Recovery of what was planted", "", *recovery_tables(*one), ""]
+    short.append("All tables, with what they were measured on: [docs/results.md](docs/results.md).")
+    short.append("")
+    return {"README.md": short, "docs/results.md": full}
+
+
+def main() -> int:
+    differ = []
+    for page, lines in pages().items():
+        path = HERE.parent / page
+        text = path.read_text()
+        head, rest = text.split(BEGIN)
+        tail = rest.split(END)[1]
+        new = head + BEGIN + "\n" + "\n".join(lines).replace("RESULTS", PAGES[page]) + END + tail
+        if new != text:
+            differ.append(page)
+        if "--check" not in sys.argv:
+            path.write_text(new)
+    if "--check" not in sys.argv:
+        return 0
+    print(f"tables: {' and '.join(differ)} differ; run bench/make_tables.py" if differ else "tables: in step with bench/results")
+    return 1 if differ else 0
 
 
 if __name__ == "__main__":

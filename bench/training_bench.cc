@@ -80,7 +80,7 @@ void TrainingStep(benchmark::State& state, const bench::Peak& peak, const Shape&
 void Register(const bench::Peak& peak) {
   for (const int threads : {1, 2}) {
     if (threads > UsableProcessors()) continue;
-    for (const int models : {1, 4, 16}) {
+    for (const int models : {1, 4, 16, 40}) {
       for (const bool paper : {true, false}) {
         const std::string name = std::string("training_step/") + (paper ? "paper" : "published") +
                                  "/models:" + std::to_string(models) + "/threads:" + std::to_string(threads);
