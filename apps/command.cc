@@ -28,6 +28,7 @@ constexpr Command kCommands[] = {
     {"ism", "map what every substitution does to a prediction", DefineIsm},
     {"motif", "align k-mers, convert motif files, compare motifs", DefineMotif},
     {"model", "look into a model file (model info FILE)", DefineModel},
+    {"manual", "print all help as one page, or completion for bash", DefineManual},
     {"bench", "time training steps and scoring on this machine", DefineBench},
     {"doctor", "check machine, device, memory and disk", DefineDoctor},
 };
