@@ -126,6 +126,9 @@ void FinishEnsemble(const LoadedModel& first, Members& members, Table& table) {
 absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Dataset& dataset, const Flags& flags,
                                   OpenedMachine& machine, Reporter& reporter) {
   Table table;
+  // Once for all models.
+  RB_ASSIGN_OR_RETURN(const Predictor folds, OpenPredictor(models[MostStructured(models)].file, flags.common, machine));
+  RB_RETURN_IF_ERROR(folds.AddTracks(dataset.sequences));
   const bool named = !flags.ensemble && AnyTwice(models);
   Members members;
   size_t first = 0;  // of the experiment
@@ -138,7 +141,6 @@ absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Datase
           absl::StrCat(flags.data, ": has no ", flags.split, " probes; expected some, or another --split"));
     }
     RB_ASSIGN_OR_RETURN(const Predictor predictor, OpenPredictor(model, flags.common, machine));
-    RB_RETURN_IF_ERROR(predictor.AddTracks(dataset.sequences));  // once for all models
     RB_ASSIGN_OR_RETURN(Scored scored, ScorePresent(model, predictor, dataset, Part(split, flags.split)));
     if (flags.ensemble) {
       RB_RETURN_IF_ERROR(AddMember(models[i], models[first], std::move(scored), members));

@@ -107,21 +107,30 @@ absl::StatusOr<std::vector<std::string>> FindModels(const std::vector<std::strin
   return found;
 }
 
+size_t MostStructured(const std::vector<LoadedModel>& models) {
+  const auto most = std::max_element(models.begin(), models.end(), [](const LoadedModel& a, const LoadedModel& b) {
+    return a.file.config.shape.structure < b.file.config.shape.structure;
+  });
+  return static_cast<size_t>(most - models.begin());
+}
+
 absl::StatusOr<std::vector<LoadedModel>> LoadModels(const std::vector<std::string>& arguments) {
   RB_ASSIGN_OR_RETURN(const std::vector<std::string> paths, FindModels(arguments));
   std::vector<LoadedModel> models;
   for (const std::string& path : paths) {
     RB_ASSIGN_OR_RETURN(ModelFile file, ReadModel(path));
     models.push_back({path, std::move(file)});
-    const auto form = [](const ModelFile& model) {
-      const Shape& s = model.config.shape;
-      return absl::StrCat(s.length, " positions and ", s.structure, " structure channels", s.structure > 0 ? " (" : "",
-                          model.structure_source, s.structure > 0 ? ")" : "");
-    };
-    const std::string first = form(models.front().file), own = form(models.back().file);
-    if (own != first) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": takes ", own, " where ", models.front().path, " takes ",
-                                                     first, "; expected models of one input form"));
+    const ModelFile &own = models.back().file, &first = models.front().file;
+    if (own.config.shape.length != first.config.shape.length) {
+      return absl::InvalidArgumentError(absl::StrCat(path, ": takes ", own.config.shape.length, " positions where ",
+                                                     models.front().path, " takes ", first.config.shape.length,
+                                                     "; expected models of one length"));
+    }
+    const ModelFile& structured = models[MostStructured(models)].file;
+    if (own.config.shape.structure > 0 && own.structure_source != structured.structure_source) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          path, ": takes structure from ", own.structure_source, " where ", models[MostStructured(models)].path,
+          " takes it from ", structured.structure_source, "; expected models with structure of one source"));
     }
   }
   return models;

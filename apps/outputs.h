@@ -32,7 +32,9 @@ struct LoadedModel {
   std::string path;
   ModelFile file;
 };
-// Reads them; all must take inputs of one length and the same structure channels.
+// The first of those that take most structure tracks: sequences with its tracks serve all (TracksServe).
+size_t MostStructured(const std::vector<LoadedModel>& models);
+// Reads them; all must take inputs of one length, and those that take structure must take it from one source.
 absl::StatusOr<std::vector<LoadedModel>> LoadModels(const std::vector<std::string>& arguments);
 // The one behind --model.
 absl::StatusOr<LoadedModel> LoadModel(const std::string& argument);

@@ -45,17 +45,21 @@ struct Input {
 struct Scorers {
   PredictColumns columns;
   std::vector<Predictor> predictors;
+  size_t folds = 0;  // the predictor that makes tracks for all
   int length = 41, channels = 0;
+
+  absl::Status AddTracks(Sequences& sequences) const { return predictors[folds].AddTracks(sequences); }
 };
 
 absl::StatusOr<Scorers> OpenScorers(const Flags& flags, OpenedMachine& machine) {
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels(flags.models));
   Scorers scorers;
   scorers.columns = ColumnsOf(models, flags.ensemble);
+  scorers.folds = MostStructured(models);
+  const Shape& shape = models[scorers.folds].file.config.shape;
+  scorers.length = shape.length;
+  scorers.channels = shape.structure;
   for (const LoadedModel& model : models) {
-    const Shape& shape = model.file.config.shape;
-    scorers.length = shape.length;
-    scorers.channels = shape.structure;
     RB_ASSIGN_OR_RETURN(Predictor predictor, OpenPredictor(model.file, flags.common, machine));
     scorers.predictors.push_back(std::move(predictor));
   }
@@ -98,7 +102,7 @@ struct Block {
 };
 
 absl::Status ScoreBlock(const Input& input, const Scorers& scorers, Block& block, PredictTable& table) {
-  RB_RETURN_IF_ERROR(scorers.predictors[0].AddTracks(block.sequences));  // once for all models
+  RB_RETURN_IF_ERROR(scorers.AddTracks(block.sequences));
   std::vector<std::vector<float>> scores;
   for (const Predictor& predictor : scorers.predictors) {
     RB_ASSIGN_OR_RETURN(std::vector<float> values, predictor.Predict(block.sequences));
@@ -143,7 +147,7 @@ absl::StatusOr<Input> ReadInput(const Flags& flags, const Scorers& scorers) {
   RB_ASSIGN_OR_RETURN(input.sequences, ReadSequences(flags.input));
   if (flags.profiles.empty()) {
     Block none(scorers.length);
-    RB_RETURN_IF_ERROR(scorers.predictors[0].AddTracks(none.sequences));  // whether it can
+    RB_RETURN_IF_ERROR(scorers.AddTracks(none.sequences));  // whether it can
     return input;
   }
   if (channels == 0) return UsageError("--profiles: these models take the sequence alone; expected none");

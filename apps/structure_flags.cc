@@ -30,6 +30,8 @@ absl::Status Keep(int channels, Sequences& sequences) {
 
 }  // namespace
 
+int TracksNamed(const std::string& structure) { return structure == "pu" ? 2 : structure == "phime" ? kFoldTracks : 0; }
+
 void AddStructureFlags(CLI::App& app, StructureFlags& flags) {
   app.add_option(
          "--structure", flags.structure,
@@ -48,7 +50,7 @@ absl::Status AddStructure(const StructureFlags& flags, const CommonFlags& common
   if (!flags.profiles.empty() || (!flags.structure.empty() && flags.structure != "none")) {
     reporter.Busy(absl::StrCat("structure of ", Grouped(sequences.size()), " probes .."));
   }
-  const int channels = flags.structure == "pu" ? 2 : flags.structure == "phime" ? kFoldTracks : 0;
+  const int channels = TracksNamed(flags.structure);
   if (!flags.profiles.empty()) {
     if (flags.structure == "none") return UsageError("--structure none: takes no --profiles; expected pu or phime");
     if (!common.energy.empty()) return UsageError("--energy: --profiles are not folded; expected one of the two");
@@ -62,6 +64,11 @@ absl::Status AddStructure(const StructureFlags& flags, const CommonFlags& common
   const absl::Status status =
       sequences.structure_channels > 0 ? Keep(channels, sequences) : Fold(common, channels, machine, sequences);
   return status.ok() ? status : absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+}
+
+std::string StructureText(const Sequences& sequences) {
+  if (sequences.structure_channels == 0) return "";
+  return absl::StrCat(", structure: ", sequences.structure_channels, " tracks (", sequences.TrackSource(), ")");
 }
 
 }  // namespace rb::apps

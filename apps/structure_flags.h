@@ -16,6 +16,9 @@ struct StructureFlags {
   std::string structure, profiles;
 };
 
+// The tracks of a --structure: 0 for none (or nothing), 2 for pu, 5 for phime.
+int TracksNamed(const std::string& structure);
+
 // --energy is one of the common flags.
 void AddStructureFlags(CLI::App& app, StructureFlags& flags);
 
@@ -23,6 +26,9 @@ void AddStructureFlags(CLI::App& app, StructureFlags& flags);
 // `path` is the data's, for messages.
 absl::Status AddStructure(const StructureFlags& flags, const CommonFlags& common, const std::string& path,
                           Machine& machine, Reporter& reporter, Sequences& sequences);
+
+// ", structure: 5 tracks (turner1999)", or nothing without.
+std::string StructureText(const Sequences& sequences);
 
 }  // namespace rb::apps
 

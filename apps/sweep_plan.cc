@@ -19,6 +19,7 @@
 #include "data/writers.h"
 #include "engine/check.h"
 #include "model/model_file.h"
+#include "model/structure_tracks.h"
 
 namespace rb::apps {
 namespace {
@@ -31,6 +32,13 @@ constexpr const char* kColumns[] = {"id", "experiment", kReplicate, "folder", "d
 constexpr size_t kNumColumns = std::size(kColumns);
 
 std::string Short(const std::string& hash) { return hash.substr(0, 16); }
+
+// Names in plan.json of how tracks are made; absent where empty.
+template <class Plan>
+auto TrackSettings(Plan& plan) {
+  return std::vector{std::pair{"structure", &plan.structure.structure}, std::pair{"profiles", &plan.structure.profiles},
+                     std::pair{"energy", &plan.energy}};
+}
 
 // The folder is joined to DIR/models: it must stay below it.
 bool IsSafeFolder(const std::string& folder) {
@@ -111,17 +119,23 @@ class ManifestReader {
 
 }  // namespace
 
-DataIdentity::DataIdentity(const Dataset& dataset)
-    : dataset_(dataset),
-      common_(absl::StrCat(dataset.sequences.length, " ", dataset.sequences.structure_channels, " ",
-                           dataset.transformed ? "transformed" : "raw", " ", Sha256OfValues(dataset.sequences.bases),
-                           " ", Sha256OfValues(dataset.sequences.widths), " ", Sha256OfValues(dataset.sequences.tracks),
-                           " ", Sha256OfValues(dataset.folds), " ", Sha256OfValues(dataset.parts))) {}
+DataIdentity::DataIdentity(const Dataset& dataset) : dataset_(dataset) {}
 
-std::string DataIdentity::Of(int64_t experiment) const {
+std::string DataIdentity::Of(int64_t experiment, int structure) {
+  std::string& known = known_[{experiment, structure}];
+  if (!known.empty()) return known;
+  std::string& sequences = sequences_[structure];
+  if (sequences.empty()) {
+    const Sequences& s = dataset_.sequences;
+    std::vector<float> made;
+    sequences = absl::StrCat(s.length, " ", structure, " ", dataset_.transformed ? "transformed" : "raw", " ",
+                             Sha256OfValues(s.bases), " ", Sha256OfValues(s.widths), " ",
+                             Sha256OfValues(TracksFor(structure, s, made)), " ", Sha256OfValues(dataset_.folds), " ",
+                             Sha256OfValues(dataset_.parts));
+  }
   const std::span<const float> target = dataset_.target(experiment);
   const std::string scores = Sha256Hex({reinterpret_cast<const char*>(target.data()), target.size_bytes()});
-  return Short(Sha256Hex(absl::StrCat(common_, " ", scores)));
+  return known = Short(Sha256Hex(absl::StrCat(sequences, " ", scores)));
 }
 
 std::string ModelId(const SweepModel& model) {
@@ -172,12 +186,14 @@ std::string ManifestText(const SweepPlan& plan) {
 }
 
 std::string PlanText(const SweepPlan& plan) {
-  return DumpJson({{"format", kFormat},
-                   {"format_version", kFormatVersion},
-                   {"data", plan.data},
-                   {"experiments", plan.experiments},
-                   {"models", plan.models.size()},
-                   {"manifest_sha256", Sha256Hex(ManifestText(plan))}});
+  nlohmann::ordered_json json = {{"format", kFormat}, {"format_version", kFormatVersion}, {"data", plan.data}};
+  for (const auto& [name, value] : TrackSettings(plan)) {
+    if (!value->empty()) json[name] = *value;
+  }
+  json["experiments"] = plan.experiments;
+  json["models"] = plan.models.size();
+  json["manifest_sha256"] = Sha256Hex(ManifestText(plan));
+  return DumpJson(json);
 }
 
 std::string ManifestPath(const std::string& folder) { return JoinPath(folder, "manifest.tsv"); }
@@ -203,6 +219,9 @@ absl::StatusOr<SweepPlan> ReadPlan(const std::string& folder) {
       return Fault(path, "is not the plan of a sweep, or of another version");
     }
     json.at("data").get_to(plan.data);
+    for (const auto& [name, value] : TrackSettings(plan)) {
+      if (json.contains(name)) json.at(name).get_to(*value);
+    }
     json.at("experiments").get_to(plan.experiments);
     json.at("models").get_to(models);
     json.at("manifest_sha256").get_to(sum);

@@ -6,11 +6,14 @@
 #define RB_APPS_SWEEP_PLAN_H_
 
 #include <cstdint>
+#include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "apps/structure_flags.h"
 #include "data/dataset.h"
 #include "model/config.h"
 
@@ -29,20 +32,23 @@ struct SweepPlan {
   std::string folder;                    // DIR
   std::string data;                      // path of the data, absolute
   std::vector<std::string> experiments;  // read from it together, in this order
+  StructureFlags structure;              // tracks of all models; a profiles' path is absolute
+  std::string energy;                    // that they are folded with, as --energy takes it
   std::vector<SweepModel> models;
 };
 
-// What an experiment's training reads of a data set: sequences, tracks, folds and its own scores; neither the file's
-// name and packing nor other experiments.
+// What a model's training reads of a data set: sequences, its tracks, folds and its experiment's scores; neither the
+// file's name and packing nor other experiments.
 class DataIdentity {
  public:
   explicit DataIdentity(const Dataset& dataset);
-  // 16 hexadecimal digits of a SHA-256. `experiment` is an index of the data set.
-  std::string Of(int64_t experiment) const;
+  // 16 hexadecimal digits of a SHA-256. `experiment` is an index of the data set; `structure`: tracks the model takes.
+  std::string Of(int64_t experiment, int structure);
 
  private:
   const Dataset& dataset_;
-  std::string common_;
+  std::map<int, std::string> sequences_;  // by structure channels
+  std::map<std::pair<int64_t, int>, std::string> known_;
 };
 
 // 16 hexadecimal digits of a SHA-256 over the experiment's name, its data, max_probes and every setting: the same for

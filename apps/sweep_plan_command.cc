@@ -27,6 +27,11 @@ std::string Counted(size_t n, const char* one) {
   return absl::StrCat(Grouped(static_cast<int64_t>(n)), " ", one, n == 1 ? "" : "s");
 }
 
+std::string Absolute(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::absolute(path, error).lexically_normal().string();
+}
+
 // What the models will train on.
 struct Work {
   int64_t sequences = 0;             // an epoch of all models
@@ -95,31 +100,34 @@ void Tell(const SweepPlan& plan, const Work& work, Reporter& reporter) {
 
 absl::Status Run(const TrainFlags& flags) {
   if (flags.data == "-") return UsageError("--data -: a plan's data are read again later; expected a file or folder");
-  if (!flags.structure.structure.empty() || !flags.structure.profiles.empty() || !flags.common.energy.empty()) {
-    return UsageError(
-        "--structure, --profiles, --energy: a plan's data bring their tracks along; expected `prepare` with "
-        "these flags first, and its file as --data");
-  }
   RB_ASSIGN_OR_RETURN(TrainConfig config, MakeConfig(flags));
   RB_RETURN_IF_ERROR(CheckWritable(flags.out));
   config.precision = PrecisionOf(flags.common);
   Reporter reporter(flags.common.progress);
   reporter.Busy(absl::StrCat("reading ", flags.data, " .."));
   ThreadPool pool(flags.common.threads);
-  RB_ASSIGN_OR_RETURN(const Dataset dataset, ReadTrainData(flags, config, pool));
-  RB_RETURN_IF_ERROR(FitConfigToData(flags, dataset, config));
-  RB_ASSIGN_OR_RETURN(const std::vector<PlannedModel> models, PlanModels(flags, config, dataset.experiments));
-
+  RB_ASSIGN_OR_RETURN(Dataset dataset, ReadTrainData(flags, config, pool));
   SweepPlan plan;
   plan.folder = flags.out;
-  std::error_code error;
-  plan.data = std::filesystem::absolute(flags.data, error).lexically_normal().string();
+  plan.data = Absolute(flags.data);
+  plan.energy = flags.common.energy.empty() || flags.common.energy == kTurner1999 ? flags.common.energy
+                                                                                  : Absolute(flags.common.energy);
+  RB_ASSIGN_OR_RETURN(plan.structure, StructureOfAll(flags));
+  if (!plan.structure.profiles.empty()) plan.structure.profiles = Absolute(plan.structure.profiles);
+  CommonFlags folding;
+  folding.threads = flags.common.threads;
+  RB_ASSIGN_OR_RETURN(const OpenedMachine machine, OpenMachine(folding, false));
+  RB_RETURN_IF_ERROR(
+      AddStructure(plan.structure, flags.common, flags.data, *machine.backend, reporter, dataset.sequences));
+  RB_RETURN_IF_ERROR(FitConfigToData(flags, dataset, config));
+  RB_ASSIGN_OR_RETURN(const std::vector<PlannedModel> models, PlanModels(flags, config, dataset.experiments));
   plan.experiments = dataset.experiments;
-  const DataIdentity identity(dataset);
-  std::map<std::string, std::string> of;
-  for (const std::string& name : dataset.experiments) of[name] = identity.Of(dataset.Find(name));
+  DataIdentity identity(dataset);
+  std::map<std::string, int64_t> place;
+  for (const std::string& name : dataset.experiments) place[name] = dataset.Find(name);
   for (const PlannedModel& m : models) {
-    SweepModel model{"", m.folder, m.experiment, of.at(m.experiment), flags.max_probes, m.config};
+    const std::string data = identity.Of(place.at(m.experiment), m.config.shape.structure);
+    SweepModel model{"", m.folder, m.experiment, data, flags.max_probes, m.config};
     model.id = ModelId(model);
     plan.models.push_back(std::move(model));
   }
@@ -135,7 +143,8 @@ Action DefineSweepPlan(CLI::App& app, const Invocation&) {
   auto flags = std::make_shared<TrainFlags>();
   AddTrainFlags(app, *flags);
   // What is decided when models are trained.
-  for (const char* later : {"--resume", "--device", "--dense", "--workers", "--models-in-flight"}) {
+  for (const char* later :
+       {"--resume", "--device", "--dense", "--workers", "--models-in-flight", "--checkpoint-every"}) {
     app.remove_option(app.get_option(later));
   }
   app.get_option("--out")->description("folder for manifest.tsv and plan.json, and later for the models");

@@ -26,6 +26,7 @@
 #include "engine/check.h"
 #include "engine/thread_pool.h"
 #include "model/checkpoint.h"
+#include "model/structure_tracks.h"
 #include "model/train_job.h"
 #include "model/trainer.h"
 
@@ -36,7 +37,8 @@ constexpr double kHeartbeat = 10;  // seconds between two writings of the shard'
 
 struct Flags {
   CommonFlags common;
-  std::string plan, shard, data, workers = "auto", models_in_flight = "auto";
+  std::string plan, shard, data;
+  WorkFlags work;
 };
 
 std::string HostName() {
@@ -89,7 +91,7 @@ class ShareRunner {
   std::vector<OpenedMachine> trainers_;
   OpenedMachine tester_;
   Dataset dataset_;
-  std::string sequences_;  // their fingerprint
+  std::map<int, std::string> sequences_;  // their fingerprint, by structure channels
   ShardRecord record_;
   std::vector<std::string> failed_;  // folders, with the reasons
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -156,18 +158,25 @@ absl::Status ShareRunner::ReadData() {
   const ReadOptions options{model(0).config.shape.length, plan_.experiments, flags_.common.dna()};
   ThreadPool pool(flags_.common.threads);  // all threads read, however many machines share them later
   RB_ASSIGN_OR_RETURN(dataset_, ReadDataset(path, options, pool));
-  sequences_ = SequencesFingerprint(dataset_);
+  CommonFlags common;
+  common.energy = plan_.energy;
+  RB_RETURN_IF_ERROR(tester_.backend->BindThread());
+  RB_RETURN_IF_ERROR(AddStructure(plan_.structure, common, path, *tester_.backend, reporter_, dataset_.sequences));
   return CheckData();
 }
 
 absl::Status ShareRunner::CheckData() {
   const std::string& path = flags_.data.empty() ? plan_.data : flags_.data;
-  const DataIdentity identity(dataset_);
-  std::map<std::string, std::string> of;
+  DataIdentity identity(dataset_);
   for (const int64_t i : share_) {
     const std::string& experiment = model(i).experiment;
-    std::string& found = of[experiment];
-    if (found.empty()) found = identity.Of(dataset_.Find(experiment));
+    const int structure = model(i).config.shape.structure, have = dataset_.sequences.structure_channels;
+    if (!TracksServe(have, structure)) {
+      return absl::FailedPreconditionError(absl::StrCat(path, ": has ", have, " structure tracks, ", model(i).folder,
+                                                        " takes ", structure,
+                                                        "; expected the data that the plan was made for"));
+    }
+    const std::string found = identity.Of(dataset_.Find(experiment), structure);
     if (found == model(i).data) continue;
     return absl::FailedPreconditionError(absl::StrCat(path, ": the data of ", experiment, " have the hash ", found,
                                                       ", the plan was made for ", model(i).data,
@@ -216,7 +225,9 @@ absl::StatusOr<bool> ShareRunner::CanTrain(const SweepModel& m, const Split& spl
   Checkpoint expected;
   expected.config = m.config;
   expected.experiment = m.experiment;
-  expected.fingerprint = DataFingerprint(sequences_, (*jobs)[0], dataset_);
+  std::string& sequences = sequences_[m.config.shape.structure];
+  if (sequences.empty()) sequences = SequencesFingerprint(dataset_, m.config.shape.structure);
+  expected.fingerprint = DataFingerprint(sequences, (*jobs)[0], dataset_);
   std::string note;
   const auto found = FindCheckpoint(expected, ModelsFolder(plan_), m.folder, &note);
   if (found.ok()) return true;
@@ -251,8 +262,9 @@ absl::Status ShareRunner::TrainGroup(const std::vector<int64_t>& models, const S
   options.output = ModelsFolder(plan_);
   options.home = JoinPath(JoinPath(plan_.folder, "shards"), record_.shard.Name());
   options.resume = true;
+  options.checkpoint_every = flags_.work.checkpoint_every;
   RB_ASSIGN_OR_RETURN(options.models_at_once,
-                      PlanSlots(flags_.models_in_flight, options.models, dataset_, split, trainers_, reporter_));
+                      PlanSlots(flags_.work.models_in_flight, options.models, dataset_, split, trainers_, reporter_));
   ShareObserver observer(*this, models, options.models, split);
   std::vector<Machine*> machines;
   for (const OpenedMachine& machine : trainers_) machines.push_back(machine.backend.get());
@@ -327,7 +339,7 @@ absl::Status ShareRunner::Execute() {
   if (!unfinished.empty()) {
     CommonFlags machine = flags_.common;
     machine.precision = SettingOf(model(unfinished[0]), "precision");
-    RB_ASSIGN_OR_RETURN(trainers_, OpenMachines(machine, CountOrAuto(flags_.workers), true));
+    RB_ASSIGN_OR_RETURN(trainers_, OpenMachines(machine, CountOrAuto(flags_.work.workers), true));
     RB_ASSIGN_OR_RETURN(tester_, OpenMachine(machine, true));
     const OpenedMachine& first = trainers_[0];
     record_.device = absl::StrCat(trainers_.size() > 1 ? absl::StrCat(trainers_.size(), " x ") : "", first.description);
@@ -368,7 +380,7 @@ Action DefineSweepRun(CLI::App& app, const Invocation& invocation) {
   app.add_option("--data", flags->data, "where the data lie now (default: where they lay when the plan was made)")
       ->type_name("PATH");
   AddCommonFlags(app, flags->common, kMachineFlags | kDenseFlag | kAlphabetFlag | kProgressFlag);
-  AddWorkerFlags(app, flags->workers, flags->models_in_flight);
+  AddWorkFlags(app, flags->work);
   for (const char* planned : {"--precision", "--batch"}) app.remove_option(app.get_option(planned));
   app.footer(
       "Run it again to go on: finished models are skipped. Example:\n"

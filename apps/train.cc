@@ -61,10 +61,13 @@ void SayData(const TrainFlags& flags, const Dataset& dataset, const Split& split
              Reporter& reporter) {
   reporter.Say("data",
                absl::StrCat(flags.data, ": ", Grouped(dataset.num_probes()), " probes, ", dataset.experiments.size(),
-                            dataset.experiments.size() == 1 ? " experiment\n" : " experiments\n", SummaryText(summary)),
+                            dataset.experiments.size() == 1 ? " experiment" : " experiments",
+                            StructureText(dataset.sequences), "\n", SummaryText(summary)),
                {{"data", flags.data},
                 {"probes", dataset.num_probes()},
                 {"experiments", dataset.experiments},
+                {"structure_channels", dataset.sequences.structure_channels},
+                {"structure_source", dataset.sequences.TrackSource()},
                 {"train_rows", split.train.size()},
                 {"valid_rows", split.valid.size()},
                 {"test_rows", split.test.size()}});
@@ -181,19 +184,21 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
   RB_RETURN_IF_ERROR(PlanModels(flags, config, {"any"}).status());  // wrong flags are told before data are read
   RB_RETURN_IF_ERROR(CheckOutputs(flags));
   RB_ASSIGN_OR_RETURN(const std::vector<OpenedMachine> machines,
-                      OpenMachines(flags.common, CountOrAuto(flags.workers), true));
+                      OpenMachines(flags.common, CountOrAuto(flags.work.workers), true));
   config.precision = machines[0].precision;
   Reporter reporter(flags.common.progress);
   RunRecord record(invocation);
   reporter.Busy(absl::StrCat("reading ", flags.data, " .."));
   RB_ASSIGN_OR_RETURN(Dataset dataset, ReadAll(flags, config, machines));
+  RB_ASSIGN_OR_RETURN(const StructureFlags structure, StructureOfAll(flags));
   RB_RETURN_IF_ERROR(
-      AddStructure(flags.structure, flags.common, flags.data, *machines[0].backend, reporter, dataset.sequences));
+      AddStructure(structure, flags.common, flags.data, *machines[0].backend, reporter, dataset.sequences));
   RB_RETURN_IF_ERROR(FitConfigToData(flags, dataset, config));
   TrainOptions options;
   RB_ASSIGN_OR_RETURN(options.models, PlanModels(flags, config, dataset.experiments));
   options.output = flags.out;
   options.resume = flags.common.resume;
+  options.checkpoint_every = flags.work.checkpoint_every;
   RB_RETURN_IF_ERROR(CheckModelOutputs(flags, options.models));
   RB_RETURN_IF_ERROR(record.AddInput(flags.data));
   size_t all_train = 0;
@@ -203,7 +208,7 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
   record.EndPhase("read");
   SayData(flags, dataset, split, all_train, machines, summary, reporter);
   RB_ASSIGN_OR_RETURN(options.models_at_once,
-                      PlanSlots(flags.models_in_flight, options.models, dataset, split, machines, reporter));
+                      PlanSlots(flags.work.models_in_flight, options.models, dataset, split, machines, reporter));
   Describe(flags, config, machines, options, record);
 
   TrainReporter observer(reporter, config.shape.classification, options.models);

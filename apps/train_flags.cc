@@ -63,7 +63,7 @@ std::string CheckCount(const std::string& text) {
 
 }  // namespace
 
-void AddWorkerFlags(CLI::App& app, std::string& workers, std::string& models_in_flight) {
+void AddWorkFlags(CLI::App& app, WorkFlags& flags) {
   const auto count = [&](const char* name, std::string& flag, const char* text) {
     app.add_option(name, flag, text)
         ->type_name("N")
@@ -72,10 +72,16 @@ void AddWorkerFlags(CLI::App& app, std::string& workers, std::string& models_in_
         ->group("Machine");
   };
   count(
-      "--workers", workers,
+      "--workers", flags.workers,
       "machines that share the models: CUDA devices, or parts of the CPU's threads; auto takes every device of a kind");
-  count("--models-in-flight", models_in_flight,
+  count("--models-in-flight", flags.models_in_flight,
         "most models side by side on a machine; auto takes as many as fit in 70 % of the free memory");
+  app.add_option("--checkpoint-every", flags.checkpoint_every,
+                 "epochs between two checkpoints of a model: more for many small models on a slow disk")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1000000))
+      ->capture_default_str()
+      ->group("Machine");
 }
 
 namespace {
@@ -163,7 +169,7 @@ void AddTrainFlags(CLI::App& app, TrainFlags& flags) {
   AddCommonFlags(app, flags.common,
                  kPresetFlag | kSeedFlag | kMachineFlags | kDenseFlag | kEnergyFlag | kAlphabetFlag | kResumeFlag |
                      kOverwriteFlag | kProgressFlag);
-  AddWorkerFlags(app, flags.workers, flags.models_in_flight);
+  AddWorkFlags(app, flags.work);
   AddShapeFlags(app, flags);
   AddScheduleFlags(app, flags);
 }

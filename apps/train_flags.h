@@ -14,6 +14,12 @@
 
 namespace rb::apps {
 
+// How a run of many models goes about it; results do not depend on any of these.
+struct WorkFlags {
+  std::string models_in_flight = "auto", workers = "auto";
+  int checkpoint_every = 1;  // epochs
+};
+
 struct TrainFlags {
   CommonFlags common;
   StructureFlags structure;
@@ -25,7 +31,7 @@ struct TrainFlags {
   uint64_t replicate = 0;
   int replicates = 1;
   std::vector<std::string> grid;  // NAME=V[,V..]
-  std::string models_in_flight = "auto", workers = "auto";
+  WorkFlags work;
   // Absent ones keep the preset's value.
   std::optional<int> length, filters, first_width, width, residual_layers, pool, hidden, epochs, decay_patience,
       stop_patience;
@@ -37,8 +43,7 @@ struct TrainFlags {
 // The number in a flag that takes a number or auto: 0 for auto.
 int CountOrAuto(const std::string& text);
 
-// --workers and --models-in-flight.
-void AddWorkerFlags(CLI::App& app, std::string& workers, std::string& models_in_flight);
+void AddWorkFlags(CLI::App& app, WorkFlags& flags);
 
 void AddTrainFlags(CLI::App& app, TrainFlags& flags);
 

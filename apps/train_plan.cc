@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <iterator>
+#include <limits>
 #include <string_view>
 #include <utility>
 
@@ -29,7 +30,11 @@ struct GridFlag {
   double low, high;
   std::function<void(TrainFlags&, double)> set;
   std::function<bool(const TrainFlags&)> given;
+  std::vector<const char*> words = {};  // what is written instead of 0, 1 ..
 };
+
+constexpr char kStructure[] = "structure";
+const std::vector<const char*> kStructures = {"none", "pu", "phime"};
 
 GridFlag Whole(const char* name, std::optional<int> TrainFlags::*flag) {
   return {name,
@@ -76,7 +81,10 @@ const std::vector<GridFlag>& GridFlags() {
          },
          [](const TrainFlags& f) {
            return std::any_of(std::begin(kRates), std::end(kRates), [&](Rate rate) { return (f.*rate).has_value(); });
-         }}};
+         }},
+        {kStructure, true, 0, 2,
+         [](TrainFlags& f, double v) { f.structure.structure = kStructures[static_cast<size_t>(v)]; },
+         [](const TrainFlags& f) { return !f.structure.structure.empty(); }, kStructures}};
     for (size_t i = 0; i < std::size(kRates); ++i) {
       const Rate rate = kRates[i];
       all->push_back({kRateNames[i], false, 0, 0.95,
@@ -92,7 +100,28 @@ const std::vector<GridFlag>& GridFlags() {
 struct Axis {
   const GridFlag* flag = nullptr;
   std::vector<double> values;
+
+  std::string Text(double value) const {
+    return flag->words.empty() ? ExactText(value) : flag->words[static_cast<size_t>(value)];
+  }
 };
+
+// The value that `text` stands for; NaN for none that the flag takes.
+double ValueOf(const GridFlag& flag, const std::string& text) {
+  for (size_t i = 0; i < flag.words.size(); ++i) {
+    if (text == flag.words[i]) return static_cast<double>(i);
+  }
+  double number = 0;
+  const bool good = flag.words.empty() && absl::SimpleAtod(text, &number) && number >= flag.low &&
+                    number <= flag.high && (!flag.whole || number == std::floor(number));
+  return good ? number : std::numeric_limits<double>::quiet_NaN();
+}
+
+std::string ExpectedValue(const GridFlag& flag) {
+  if (!flag.words.empty()) return absl::StrCat("one of ", absl::StrJoin(flag.words, ", "));
+  return absl::StrCat(flag.whole ? "a whole number" : "a number", " from ", ExactText(flag.low), " to ",
+                      ExactText(flag.high));
+}
 
 absl::StatusOr<Axis> ParseAxis(const std::string& text, const TrainFlags& flags) {
   const size_t equals = text.find('=');
@@ -116,13 +145,10 @@ absl::StatusOr<Axis> ParseAxis(const std::string& text, const TrainFlags& flags)
   }
   const std::vector<std::string> values = absl::StrSplit(text.substr(equals + 1), ',');
   for (const std::string& value : values) {
-    double number = 0;
-    const bool good = absl::SimpleAtod(value, &number) && number >= axis.flag->low && number <= axis.flag->high &&
-                      (!axis.flag->whole || number == std::floor(number));
-    if (!good) {
-      return UsageError(absl::StrCat("--grid ", text, ": '", value, "' is no ", name, "; expected ",
-                                     axis.flag->whole ? "a whole number" : "a number", " from ",
-                                     ExactText(axis.flag->low), " to ", ExactText(axis.flag->high)));
+    const double number = ValueOf(*axis.flag, value);
+    if (std::isnan(number)) {
+      return UsageError(
+          absl::StrCat("--grid ", text, ": '", value, "' is no ", name, "; expected ", ExpectedValue(*axis.flag)));
     }
     if (std::find(axis.values.begin(), axis.values.end(), number) != axis.values.end()) {
       return UsageError(absl::StrCat("--grid ", text, ": ", value, " is named twice; expected different values"));
@@ -165,7 +191,7 @@ absl::StatusOr<GridPoint> MakePoint(const TrainFlags& flags, const TrainConfig& 
   for (size_t a = 0; a < axes.size(); ++a) {
     const double value = axes[a].values[places[a]];
     axes[a].flag->set(changed, value);
-    parts.push_back(absl::StrCat(axes[a].flag->name, "=", ExactText(value)));
+    parts.push_back(absl::StrCat(axes[a].flag->name, "=", axes[a].Text(value)));
   }
   GridPoint point{absl::StrJoin(parts, ","), {}};
   absl::StatusOr<TrainConfig> config = MakeConfig(changed);
@@ -173,7 +199,8 @@ absl::StatusOr<GridPoint> MakePoint(const TrainFlags& flags, const TrainConfig& 
   point.config = *std::move(config);
   // What the data and the machine decided.
   point.config.shape.length = base.shape.length;
-  point.config.shape.structure = base.shape.structure;
+  const bool varied = changed.structure.structure != flags.structure.structure;
+  point.config.shape.structure = varied ? TracksNamed(changed.structure.structure) : base.shape.structure;
   point.config.transform = base.transform;
   point.config.precision = base.precision;
   return point;
@@ -212,6 +239,16 @@ absl::StatusOr<std::vector<PlannedModel>> PlanModels(const TrainFlags& flags, co
     }
   }
   return models;
+}
+
+absl::StatusOr<StructureFlags> StructureOfAll(const TrainFlags& flags) {
+  RB_ASSIGN_OR_RETURN(const std::vector<Axis> axes, ParseGrid(flags));
+  StructureFlags all = flags.structure;
+  for (const Axis& axis : axes) {
+    if (std::string_view(axis.flag->name) != kStructure) continue;
+    all.structure = axis.Text(*std::max_element(axis.values.begin(), axis.values.end()));
+  }
+  return all;
 }
 
 bool IsPlannedFolder(const std::string& name) {

@@ -18,6 +18,9 @@ namespace rb::apps {
 absl::StatusOr<std::vector<PlannedModel>> PlanModels(const TrainFlags& flags, const TrainConfig& base,
                                                      const std::vector<std::string>& experiments);
 
+// --structure with the tracks of which those of every model are made: the grid's most, where it varies them.
+absl::StatusOr<StructureFlags> StructureOfAll(const TrainFlags& flags);
+
 // Whether `name` can be a folder of a model below its experiment's: "replicate-0", "filters=96".
 bool IsPlannedFolder(const std::string& name);
 

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "engine/check.h"
+#include "model/structure_tracks.h"
 #include "model/upload.h"
 
 namespace rb {
@@ -35,7 +36,9 @@ size_t Lockstep::allocated() const { return arena_->allocated() + net_->allocate
 
 absl::Status Lockstep::UploadSequences(const Sequences& sequences) {
   RB_ASSIGN_OR_RETURN(input_.bases, UploadNew(machine_, *arena_, sequences.bases, "packed bases"));
-  RB_ASSIGN_OR_RETURN(input_.tracks, UploadNew(machine_, *arena_, sequences.tracks, "structure tracks"));
+  std::vector<float> made;
+  const std::vector<float>& tracks = TracksFor(config_.shape.structure, sequences, made);
+  RB_ASSIGN_OR_RETURN(input_.tracks, UploadNew(machine_, *arena_, tracks, "structure tracks"));
   return absl::OkStatus();
 }
 

@@ -41,7 +41,7 @@ std::vector<float> FoldBatchNorm(const Folding& folding, const std::vector<float
 }
 
 absl::Status CheckSequences(const Sequences& sequences, const ScorerGeometry& geometry) {
-  if (sequences.length != geometry.length || sequences.structure_channels != geometry.structure) {
+  if (sequences.length != geometry.length || !TracksServe(sequences.structure_channels, geometry.structure)) {
     return absl::InvalidArgumentError(
         absl::StrCat("the sequences have ", sequences.length, " positions and ", sequences.structure_channels,
                      " structure channels; the model expects ", geometry.length, " and ", geometry.structure));
@@ -159,7 +159,9 @@ absl::StatusOr<std::vector<float>> Predictor::Predict(const Sequences& sequences
   const int64_t n = rows.empty() ? size : static_cast<int64_t>(rows.size());
   std::vector<float> out(static_cast<size_t>(n));
   if (n == 0) return out;
-  const float* tracks = sequences.tracks.empty() ? nullptr : sequences.tracks.data();
+  std::vector<float> made;
+  const std::vector<float>& own = TracksFor(geometry_.structure, sequences, made);
+  const float* tracks = own.empty() ? nullptr : own.data();
   const int32_t* indices = rows.empty() ? nullptr : rows.data();
   RB_RETURN_IF_ERROR(scorer_->Score(sequences.bases.data(), tracks, indices, n, out.data()));
   return out;

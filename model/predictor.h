@@ -20,7 +20,7 @@ namespace rb {
 // A model's folded values, laid out as `folding` says; batch norm folded in double and rounded once.
 std::vector<float> FoldBatchNorm(const Folding& folding, const std::vector<float>& parameters);
 
-// InvalidArgument unless the sequences have the network's positions and structure channels.
+// InvalidArgument unless the sequences have the network's positions, and structure tracks that serve it (TracksServe).
 absl::Status CheckSequences(const Sequences& sequences, const ScorerGeometry& geometry);
 
 struct KmerScan {
@@ -40,7 +40,7 @@ class Predictor {
   // EnergiesOf says so; InvalidArgument for sequences that are too long to fold.
   absl::Status AddTracks(Sequences& sequences) const;
   // Predictions of sequences rows[0..n) (all when rows is empty), in the transformed scale (probabilities when
-  // classification). The sequences' length must equal the model's, and their structure channels too, unless they have
+  // classification). The sequences' length must equal the model's, and their tracks must serve it, unless they have
   // none: then they are made first, a block at a time (AddTracks).
   absl::StatusOr<std::vector<float>> Predict(const Sequences& sequences, std::span<const int32_t> rows = {}) const;
   // Local effects of every k-mer written at `position` over every sequence. drawn: what the sequences were drawn from,

@@ -7,6 +7,7 @@
 #include "engine/check.h"
 #include "kernels/packed_bases.h"
 #include "model/predictor.h"
+#include "model/structure_tracks.h"
 #include "model/upload.h"
 
 namespace rb {
@@ -61,13 +62,14 @@ absl::Status Saliency::Prepare(const std::vector<float>& parameters) {
   return net_->FreezeBatchNorm();
 }
 
-absl::Status Saliency::RunBlock(const Sequences& sequences, int64_t first, int count, float* gradients) {
-  const int64_t tracks = int64_t{shape_.length} * shape_.structure, channels = shape_.length * shape_.channels();
+absl::Status Saliency::RunBlock(const Sequences& sequences, const std::vector<float>& tracks, int64_t first, int count,
+                                float* gradients) {
+  const int64_t values = int64_t{shape_.length} * shape_.structure, channels = shape_.length * shape_.channels();
   const size_t words = static_cast<size_t>(count) * PackedWords(shape_.length);
   RB_RETURN_IF_ERROR(machine_.Upload(bases_, sequences.packed(first), words * sizeof(uint32_t)));
-  if (tracks > 0) {
-    const float* from = sequences.tracks.data() + first * tracks;
-    RB_RETURN_IF_ERROR(machine_.Upload(tracks_, from, static_cast<size_t>(count * tracks) * sizeof(float)));
+  if (values > 0) {
+    const float* from = tracks.data() + first * values;
+    RB_RETURN_IF_ERROR(machine_.Upload(tracks_, from, static_cast<size_t>(count * values) * sizeof(float)));
   }
   StepState state;
   state.rows = count;
@@ -89,10 +91,11 @@ absl::Status Saliency::RunBlock(const Sequences& sequences, int64_t first, int c
 absl::StatusOr<std::vector<float>> Saliency::Gradients(const Sequences& sequences) {
   RB_RETURN_IF_ERROR(CheckSequences(sequences, GeometryOf(shape_)));
   const int64_t size = sequences.size(), values = int64_t{shape_.length} * shape_.channels();
-  std::vector<float> gradients(static_cast<size_t>(size * values));
+  std::vector<float> gradients(static_cast<size_t>(size * values)), made;
+  const std::vector<float>& tracks = TracksFor(shape_.structure, sequences, made);
   for (int64_t first = 0; first < size; first += block_) {
     const int count = static_cast<int>(std::min<int64_t>(block_, size - first));
-    RB_RETURN_IF_ERROR(RunBlock(sequences, first, count, gradients.data() + first * values));
+    RB_RETURN_IF_ERROR(RunBlock(sequences, tracks, first, count, gradients.data() + first * values));
   }
   return gradients;
 }

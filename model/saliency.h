@@ -31,7 +31,8 @@ class Saliency {
       : shape_(shape), machine_(machine), arena_(machine.NewArena()), block_(block) {}
   absl::Status Prepare(const std::vector<float>& parameters);
   // Of the sequences first .. first+count-1, count at most block_.
-  absl::Status RunBlock(const Sequences& sequences, int64_t first, int count, float* gradients);
+  absl::Status RunBlock(const Sequences& sequences, const std::vector<float>& tracks, int64_t first, int count,
+                        float* gradients);
 
   Shape shape_;  // without dropout
   Machine& machine_;

@@ -1,6 +1,7 @@
 #include "model/structure_tracks.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -52,15 +53,21 @@ absl::Status AddStructureTracks(int channels, Folder& folder, const std::string&
 
 void PairedAndUnpaired(Sequences& sequences) {
   RB_CHECK(sequences.structure_channels == kFoldTracks);
-  const size_t bases = sequences.tracks.size() / kFoldTracks;
-  // Forwards, in place: what is written lies before what is still to be read.
-  for (size_t i = 0; i < bases; ++i) {
-    float two[2];
-    StoreTracks(&sequences.tracks[i * kFoldTracks], 2, two);
-    std::copy_n(two, 2, &sequences.tracks[2 * i]);
-  }
-  sequences.tracks.resize(2 * bases);
+  std::vector<float> two;
+  TracksFor(2, sequences, two);
+  sequences.tracks = std::move(two);
   sequences.structure_channels = 2;
+}
+
+const std::vector<float>& TracksFor(int wanted, const Sequences& sequences, std::vector<float>& made) {
+  RB_CHECK(TracksServe(sequences.structure_channels, wanted));
+  if (wanted == sequences.structure_channels) return sequences.tracks;
+  made.clear();
+  if (wanted == 0) return made;
+  const size_t bases = sequences.tracks.size() / kFoldTracks;
+  made.resize(2 * bases);
+  for (size_t i = 0; i < bases; ++i) StoreTracks(&sequences.tracks[i * kFoldTracks], wanted, &made[2 * i]);
+  return made;
 }
 
 absl::StatusOr<const EnergySet*> EnergiesOf(const ModelFile& model, const EnergySet* chosen) {

@@ -3,12 +3,14 @@
 #define RB_MODEL_STRUCTURE_TRACKS_H_
 
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "data/dataset.h"
 #include "data/fold_energies_reader.h"
 #include "engine/machine.h"
+#include "kernels/fold.h"
 #include "model/model_file.h"
 
 namespace rb {
@@ -22,6 +24,14 @@ absl::Status AddStructureTracks(int channels, Folder& folder, const std::string&
 
 // Makes two tracks of five.
 void PairedAndUnpaired(Sequences& sequences);
+
+// Whether sequences with `have` tracks serve a network that takes `wanted`: as many, five of which two are made, or any
+// for one that looks at none.
+constexpr bool TracksServe(int have, int wanted) {
+  return have == wanted || wanted == 0 || (wanted == 2 && have == kFoldTracks);
+}
+// The tracks for such a network, [size][L][wanted]: those of the sequences, or what is made of them in `made`.
+const std::vector<float>& TracksFor(int wanted, const Sequences& sequences, std::vector<float>& made);
 
 // The energies that structure for a model is to be made with: those it was trained on, or `chosen` by the user (may be
 // null) where it was trained on profiles that came with its data. FailedPrecondition where these do not agree, or there

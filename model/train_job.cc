@@ -16,6 +16,7 @@
 #include "kernels/philox.h"
 #include "model/model_file.h"
 #include "model/predictor.h"
+#include "model/structure_tracks.h"
 
 namespace rb {
 namespace {
@@ -25,7 +26,7 @@ absl::Status OfExperiment(const std::string& name, const std::string& what) {
 }
 
 absl::Status CheckGeometry(const Shape& shape, const Sequences& sequences) {
-  if (shape.length != sequences.length || shape.structure != sequences.structure_channels) {
+  if (shape.length != sequences.length || !TracksServe(sequences.structure_channels, shape.structure)) {
     return absl::InvalidArgumentError(absl::StrCat("the data set has ", sequences.length, " positions and ",
                                                    sequences.structure_channels, " structure channels; the shape says ",
                                                    shape.length, " and ", shape.structure));
@@ -85,12 +86,10 @@ absl::StatusOr<TrainJob> MakeJob(const PlannedModel& planned, const Dataset& dat
                                             dataset.experiments.size(), " experiments"));
   }
   const std::span<const float> target = dataset.target(job.experiment);
-  job.id = StableId(name, config.replicate);
   job.train_rows = PresentRows(split.train, target);
   job.valid_rows = PresentRows(split.valid, target);
   job.model.config = config;
   job.model.experiment = name;
-  job.model.structure_source = dataset.sequences.TrackSource();
   RB_RETURN_IF_ERROR(CheckPart(name, "training", job.train_rows, target));
   RB_RETURN_IF_ERROR(CheckPart(name, "validation", job.valid_rows, target));
   if (config.shape.classification) {
@@ -144,11 +143,13 @@ absl::StatusOr<std::vector<TrainJob>> MakeTrainJobs(const std::vector<PlannedMod
         made.insert({{planned.experiment, config.preset, config.transform, config.shape.classification}, jobs.size()});
     if (first) {
       RB_ASSIGN_OR_RETURN(jobs.emplace_back(), MakeJob(planned, dataset, split));
-      continue;
+    } else {
+      jobs.push_back(jobs[at->second]);
     }
-    jobs.push_back(jobs[at->second]);
-    jobs.back().id = StableId(planned.experiment, config.replicate);
-    jobs.back().model.config = config;
+    TrainJob& job = jobs.back();
+    job.id = StableId(planned.experiment, config.replicate);
+    job.model.config = config;
+    job.model.structure_source = config.shape.structure > 0 ? dataset.sequences.TrackSource() : "";
   }
   return jobs;
 }
@@ -162,11 +163,12 @@ absl::StatusOr<std::vector<float>> TrainTargets(const TrainJob& job, const Datas
 }
 
 // Hashes of hashes: no copy of the data is ever put together.
-std::string SequencesFingerprint(const Dataset& dataset) {
-  return Sha256Hex(absl::StrCat(dataset.sequences.length, " ", dataset.sequences.structure_channels, " ",
+std::string SequencesFingerprint(const Dataset& dataset, int structure) {
+  std::vector<float> made;
+  const std::vector<float>& tracks = TracksFor(structure, dataset.sequences, made);
+  return Sha256Hex(absl::StrCat(dataset.sequences.length, " ", structure, " ",
                                 dataset.transformed ? "transformed" : "raw", " ",
-                                Sha256OfValues(dataset.sequences.bases), " ",
-                                Sha256OfValues(dataset.sequences.tracks)));
+                                Sha256OfValues(dataset.sequences.bases), " ", Sha256OfValues(tracks)));
 }
 
 std::string DataFingerprint(const std::string& sequences, const TrainJob& job, const Dataset& dataset) {

@@ -35,8 +35,8 @@ absl::StatusOr<std::vector<TrainJob>> MakeTrainJobs(const std::vector<PlannedMod
 absl::StatusOr<std::vector<float>> TrainTargets(const TrainJob& job, const Dataset& dataset);
 
 // SHA-256 over everything of the data that training a model reads: sequences and tracks (SequencesFingerprint, the same
-// for all jobs), its rows and raw scores.
-std::string SequencesFingerprint(const Dataset& dataset);
+// for all jobs that take as many tracks), its rows and raw scores.
+std::string SequencesFingerprint(const Dataset& dataset, int structure);
 std::string DataFingerprint(const std::string& sequences, const TrainJob& job, const Dataset& dataset);
 
 }  // namespace rb

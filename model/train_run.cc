@@ -4,6 +4,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -37,9 +38,12 @@ absl::Status TrainRun::Prepare() {
     return absl::InvalidArgumentError("checkpoint_every and models_at_once must be 0 or more");
   }
   RB_ASSIGN_OR_RETURN(jobs_, MakeTrainJobs(options_.models, dataset_, split_));
-  const std::string sequences = SequencesFingerprint(dataset_);
+  std::map<int, std::string> sequences;  // by structure channels
   for (size_t i = 0; i < jobs_.size(); ++i) {
-    fingerprints_.push_back(DataFingerprint(sequences, jobs_[i], dataset_));
+    const int structure = options_.models[i].config.shape.structure;
+    std::string& fingerprint = sequences[structure];
+    if (fingerprint.empty()) fingerprint = SequencesFingerprint(dataset_, structure);
+    fingerprints_.push_back(DataFingerprint(fingerprint, jobs_[i], dataset_));
     states_.emplace_back().schedule = StartSchedule(options_.models[i].config.schedule);
   }
   RB_RETURN_IF_ERROR(MakeRunFolder(options_.output));
@@ -193,8 +197,12 @@ absl::Status TrainRun::WriteFiles(int model) {
 
 absl::Status TrainRun::SaveCheckpoint(int model) {
   const std::string& folder = options_.models[model].folder;
-  return WriteCheckpoint(CheckpointOf(model), CheckpointPath(options_.output, folder),
-                         PreviousCheckpointPath(options_.output, folder));
+  const std::string previous = PreviousCheckpointPath(options_.output, folder);
+  RB_RETURN_IF_ERROR(WriteCheckpoint(CheckpointOf(model), CheckpointPath(options_.output, folder), previous));
+  // Nothing goes on from a finished model's states.
+  std::error_code error;
+  if (state(model).schedule.stopped) std::filesystem::remove(previous, error);
+  return absl::OkStatus();
 }
 
 absl::Status TrainRun::FinishRound(int machine, const std::vector<EpochReport>& reports) {

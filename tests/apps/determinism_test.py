@@ -76,10 +76,16 @@ def grids_replicates_and_workers():
 
 @test
 def damaged_checkpoints():
-    simulate("sim", experiments=2, probes=600)
+    simulate("sim", experiments=2, probes=4000)
     train("whole")
-    train("m")
+    process = start("m")
+    for line in process.stderr:  # two epochs of either
+        if b"epoch   2" in line:
+            break
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=60)
     current, previous = "m/SIM00002/checkpoint.safetensors", "m/SIM00002/checkpoint.previous.safetensors"
+    check(pathlib.Path(previous).exists(), "the checkpoint before is kept while the model is trained")
     good = cli.read(current)
     resume = ("train", "--data", "sim", "--experiment", "all", "--out", "m", *SETTINGS, "--resume")
     pathlib.Path(current).write_bytes(good[:len(good) // 2])
@@ -88,10 +94,30 @@ def damaged_checkpoints():
     for experiment in ("SIM00001", "SIM00002"):
         equal(model("m", experiment) == model("whole", experiment), True, f"{experiment}: model file")
         equal(cli.read(f"m/{experiment}/history.tsv"), cli.read(f"whole/{experiment}/history.tsv"), "history")
+    equal(pathlib.Path(previous).exists(), False, "a finished model has its last checkpoint alone")
     pathlib.Path(current).write_bytes(good[:len(good) // 2])
+    cli.refuses(1, [current], *resume)
     pathlib.Path(previous).write_bytes(b"")
     cli.refuses(1, [current, previous], *resume)
     equal(len(list(pathlib.Path("m").rglob("*.tmp"))), 0, "no temporary files")
+
+
+@test
+def rare_checkpoints():
+    simulate("sim", experiments=2, probes=4000)
+    train("whole")
+    process = start("m", "--checkpoint-every", 2)
+    for line in process.stderr:
+        if b"epoch   3" in line:
+            break
+    process.kill()
+    process.communicate()
+    resume = ("train", "--data", "sim", "--experiment", "all", "--out", "m", *SETTINGS, "--resume", "--checkpoint-every", 3)
+    _, err = succeeds(*resume)
+    check("going on after epoch 2" in err, f"the third epoch is trained again: {err[:300]}")
+    for experiment in ("SIM00001", "SIM00002"):
+        equal(model("m", experiment) == model("whole", experiment), True, f"{experiment}: model file")
+        equal(cli.read(f"m/{experiment}/history.tsv"), cli.read(f"whole/{experiment}/history.tsv"), "history")
 
 
 @test

@@ -99,7 +99,12 @@ def networks_with_structure():
         check(abs(found - mean) < 1e-5, f"patterns are folded with their sequences: {found}, {mean}")
     equal(len(scanned), 1, "GCAUG is scanned")
     refuses(1, ["none.txt"], "predict", "--models", "phime/m", "--input", "in.fa", "--energy", "none.txt")
-    refuses(1, ["one input form"], "predict", "--models", "phime/m", "pu/m", "--input", "in.fa")
+    succeeds("predict", "--models", "pu/m", "--input", "in.fa", "--out", "pu.tsv", "--progress", "none")
+    for order in (("pu/m", "phime/m"), ("phime/m", "pu/m")):
+        out, _ = succeeds("predict", "--models", *order, "--input", "in.fa", "--progress", "none")
+        rows = [line.split("\t")[1:3] for line in out.splitlines()[1:]]
+        for own, single in zip(zip(*rows), (f"{m.split('/')[0]}.tsv".replace("phime", "all") for m in order)):
+            equal(list(own), [r["SIM00001"] for r in table(single)], f"{single} in company of {order}")
     refuses(1, ["exists already"], "train", "--data", "pu/data.h5", "--out", "pu/m", *small)
     gradients(seqs[2])
     # One file of five tracks serves all networks.
@@ -110,6 +115,34 @@ def networks_with_structure():
     succeeds("train", "--data", "of5/pu/data.h5", "--out", "of5/m", *small)
     equal(read("of5/m/SIM00001/history.tsv"), read("pu/m/SIM00001/history.tsv"), "two tracks of five are the two folded")
     refuses(1, ["--structure pu or none"], "train", "--data", "pu/data.h5", "--structure", "phime", "--out", "x", *small)
+
+
+@test
+def ablations_of_structure():
+    """Networks with and without structure in one run, each with the bits that it has alone."""
+    simulate("sim", experiments=2, probes=300)
+    small = ("--data", "sim", "--experiment", "all", *SMALL, "--progress", "none", "--epochs", 2)
+    names = ("none", "pu", "phime")
+    succeeds("train", *small, "--grid", f"structure={','.join(names)}", "--out", "all")
+    for name in names:
+        succeeds("train", *small, "--structure", name, "--out", name)
+        for experiment in ("SIM00001", "SIM00002"):
+            for file in ("model.safetensors", "history.tsv"):
+                equal(read(f"all/{experiment}/structure={name}/{file}") == read(f"{name}/{experiment}/{file}"), True, f"{name}/{file}")
+        tested = [r for r in table("all/metrics.tsv") if r["model"].endswith(f"structure={name}")]
+        equal([r["pearson"] for r in tested], [r["pearson"] for r in table(f"{name}/metrics.tsv")], f"{name} is tested on its own tracks")
+    out, err = succeeds("evaluate", "--data", "sim", "--models", "all", "--out", "e/metrics.tsv", "--progress", "none")
+    tested = {f"all/{r['model']}/model.safetensors": r["pearson"] for r in table("all/metrics.tsv")}
+    equal({r["model"]: r["pearson"] for r in table("e/metrics.tsv")}, tested, "evaluate folds once for all")
+    succeeds("sweep", "plan", *small, "--grid", f"structure={','.join(names)}", "--out", "sweep")
+    for shard in ("1/2", "0/2"):
+        succeeds("sweep", "run", "--plan", "sweep", "--shard", shard, "--progress", "none")
+    succeeds("sweep", "merge", "--plan", "sweep")
+    for model in pathlib.Path("all").glob("*/*/model.safetensors"):
+        equal(read(f"sweep/models/{model.relative_to('all')}") == model.read_bytes(), True, f"{model} by sweep")
+    ids = {r["folder"]: r["id"] for r in table("sweep/manifest.tsv")}
+    succeeds("sweep", "plan", *small, "--out", "plain")
+    equal(table("plain/manifest.tsv")[0]["id"], ids["SIM00001/structure=none"], "a model is known whatever stands beside it")
 
 
 def model_info(folder):

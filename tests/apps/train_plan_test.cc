@@ -96,7 +96,9 @@ TEST(TrainPlan, EveryName) {
                {"dropout=0.25", [](const TrainConfig& c) { return c.shape.dropout_inner; }, 0.25},
                {"dropout=0.25", [](const TrainConfig& c) { return c.shape.dropout_before_pool; }, 0.25},
                {"dropout=0.25", [](const TrainConfig& c) { return c.shape.dropout_after_pool; }, 0.25},
-               {"dropout=0", [](const TrainConfig& c) { return c.shape.dropout_dense; }, 0}};
+               {"dropout=0", [](const TrainConfig& c) { return c.shape.dropout_dense; }, 0},
+               {"structure=pu", [](const TrainConfig& c) { return c.shape.structure; }, 2},
+               {"structure=phime", [](const TrainConfig& c) { return c.shape.structure; }, 5}};
   for (const auto& test_case : cases) {
     TrainFlags flags;
     flags.grid = {test_case.grid};
@@ -121,38 +123,66 @@ TEST(TrainPlan, TheBaseIsKept) {
   }
 }
 
+// Data get the tracks of which all networks' can be made.
+TEST(TrainPlan, Structure) {
+  TrainFlags flags;
+  ExpectEqual(StructureOfAll(flags)->structure, std::string());
+  flags.structure.structure = "pu";
+  ExpectEqual(StructureOfAll(flags)->structure, std::string("pu"));
+  flags.structure = {"", "p.txt"};
+  flags.grid = {"structure=pu,none"};
+  ExpectEqual(StructureOfAll(flags)->structure, std::string("pu"));
+  ExpectEqual(StructureOfAll(flags)->profiles, std::string("p.txt"));
+  flags.grid = {"structure=none,phime,pu", "hidden=32,64"};
+  ExpectEqual(StructureOfAll(flags)->structure, std::string("phime"));
+  TrainConfig base = *MakeConfig(flags);
+  base.shape.structure = 5;
+  const auto models = PlanModels(flags, base, {"A"});
+  ASSERT_TRUE(models.ok()) << models.status();
+  const int tracks[] = {0, 0, 5, 5, 2, 2};
+  ASSERT_EQ(models->size(), std::size(tracks));
+  for (size_t i = 0; i < models->size(); ++i) ExpectEqual((*models)[i].config.shape.structure, tracks[i]);
+  ExpectEqual((*models)[0].folder, std::string("A/structure=none,hidden=32"));
+  flags.grid = {"structure=none"};
+  ExpectEqual(StructureOfAll(flags)->structure, std::string("none"));
+  ExpectEqual((*PlanModels(flags, base, {"A"}))[0].config.shape.structure, 0);
+}
+
 TEST(TrainPlan, Refusals) {
   const struct {
     std::function<void(TrainFlags&)> change;
     const char* part;
-  } cases[] = {{[](TrainFlags& f) { f.grid = {"rate=1"}; }, "learning-rate, decay, decay-patience"},
-               {[](TrainFlags& f) { f.grid = {"seed=1,2"}; }, "'seed' is nothing"},
-               {[](TrainFlags& f) { f.grid = {"length=41"}; }, "'length' is nothing"},
-               {[](TrainFlags& f) { f.grid = {"filters"}; }, "no values"},
-               {[](TrainFlags& f) { f.grid = {"filters="}; }, "'' is no filters"},
-               {[](TrainFlags& f) { f.grid = {"filters=32,x"}; }, "'x' is no filters; expected a whole number"},
-               {[](TrainFlags& f) { f.grid = {"filters=32.5"}; }, "'32.5'"},
-               {[](TrainFlags& f) { f.grid = {"filters=33"}; }, "multiple of 32"},
-               {[](TrainFlags& f) { f.grid = {"dropout=0.99"}; }, "from 0 to 0.95"},
-               {[](TrainFlags& f) { f.grid = {"dropout=nan"}; }, "'nan'"},
-               {[](TrainFlags& f) { f.grid = {"decay=2"}; }, "from 1e-06 to 1"},
-               {[](TrainFlags& f) { f.grid = {"learning-rate=-1"}; }, "'-1'"},
-               {[](TrainFlags& f) { f.grid = {"learning-rate=0.001,1e-3"}; }, "named twice"},
-               {[](TrainFlags& f) {
-                  f.grid = {"filters=32", "filters=64"};
-                },
-                "filters twice"},
-               {[](TrainFlags& f) {
-                  f.grid = {"dropout=0.1,0.2", "dropout-dense=0.5"};
-                },
-                "without the single ones"},
-               {[](TrainFlags& f) { f.grid = {"filters=32,64"}, f.filters = 96; }, "--filters exclude each other"},
-               {[](TrainFlags& f) { f.grid = {"dropout=0.1"}, f.dropout_inner = 0.5f; }, "exclude each other"},
-               {[](TrainFlags& f) {
-                  f.grid = {"residual-layers=2,3"}, f.dilations = {1, 2};
-                },
-                "--dilations"},
-               {[](TrainFlags& f) { f.grid = {"epochs=1,2"}, f.replicates = 60000; }, "at most 100000"}};
+  } cases[] = {
+      {[](TrainFlags& f) { f.grid = {"rate=1"}; }, "learning-rate, decay, decay-patience"},
+      {[](TrainFlags& f) { f.grid = {"seed=1,2"}; }, "'seed' is nothing"},
+      {[](TrainFlags& f) { f.grid = {"length=41"}; }, "'length' is nothing"},
+      {[](TrainFlags& f) { f.grid = {"filters"}; }, "no values"},
+      {[](TrainFlags& f) { f.grid = {"filters="}; }, "'' is no filters"},
+      {[](TrainFlags& f) { f.grid = {"filters=32,x"}; }, "'x' is no filters; expected a whole number"},
+      {[](TrainFlags& f) { f.grid = {"filters=32.5"}; }, "'32.5'"},
+      {[](TrainFlags& f) { f.grid = {"filters=33"}; }, "multiple of 32"},
+      {[](TrainFlags& f) { f.grid = {"dropout=0.99"}; }, "from 0 to 0.95"},
+      {[](TrainFlags& f) { f.grid = {"dropout=nan"}; }, "'nan'"},
+      {[](TrainFlags& f) { f.grid = {"decay=2"}; }, "from 1e-06 to 1"},
+      {[](TrainFlags& f) { f.grid = {"structure=none,2"}; }, "'2' is no structure; expected one of none, pu, phime"},
+      {[](TrainFlags& f) { f.grid = {"structure=none,pu"}, f.structure.structure = "pu"; }, "exclude each other"},
+      {[](TrainFlags& f) { f.grid = {"learning-rate=-1"}; }, "'-1'"},
+      {[](TrainFlags& f) { f.grid = {"learning-rate=0.001,1e-3"}; }, "named twice"},
+      {[](TrainFlags& f) {
+         f.grid = {"filters=32", "filters=64"};
+       },
+       "filters twice"},
+      {[](TrainFlags& f) {
+         f.grid = {"dropout=0.1,0.2", "dropout-dense=0.5"};
+       },
+       "without the single ones"},
+      {[](TrainFlags& f) { f.grid = {"filters=32,64"}, f.filters = 96; }, "--filters exclude each other"},
+      {[](TrainFlags& f) { f.grid = {"dropout=0.1"}, f.dropout_inner = 0.5f; }, "exclude each other"},
+      {[](TrainFlags& f) {
+         f.grid = {"residual-layers=2,3"}, f.dilations = {1, 2};
+       },
+       "--dilations"},
+      {[](TrainFlags& f) { f.grid = {"epochs=1,2"}, f.replicates = 60000; }, "at most 100000"}};
   for (const auto& test_case : cases) {
     TrainFlags flags;
     test_case.change(flags);

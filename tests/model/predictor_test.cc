@@ -14,6 +14,7 @@
 #include "engine/backend.h"
 #include "engine/thread_pool.h"
 #include "kernels/metrics.h"
+#include "model/structure_tracks.h"
 #include "tests/model/naive_network.h"
 #include "tests/model/toy_data.h"
 #include "tests/support/comparisons.h"
@@ -123,6 +124,24 @@ TEST(Predictor, RowsAndThreadsDoNotMatter) {
   for (size_t i = 0; i < rows.size(); ++i) ExpectEqual(some[i], all[rows[i]]);
 }
 
+// Five tracks serve networks that take two of them, or none.
+TEST(Predictor, FewerTracks) {
+  ThreadPool pool(1);
+  const auto backend = MakeCpuBackend<float>(pool);
+  const Sequences five = test::ToyDataset(7, 1, 20, 5).sequences;
+  Sequences two = five, none = five;
+  PairedAndUnpaired(two);
+  none.DropTracks();
+  const std::vector<int32_t> rows = {6, 0, 3};
+  for (const Sequences& own : {two, none}) {
+    const auto predictor =
+        Predictor::Create(RandomModel(test::ToyShape(20, own.structure_channels)), Precision::kFp32, *backend);
+    ASSERT_TRUE(predictor.ok());
+    test::ExpectSameBits<float>(predictor->Predict(five).value(), predictor->Predict(own).value(), "all");
+    test::ExpectSameBits<float>(predictor->Predict(five, rows).value(), predictor->Predict(own, rows).value(), "rows");
+  }
+}
+
 TEST(Predictor, Refusals) {
   ThreadPool pool(1);
   const auto backend = MakeCpuBackend<float>(pool);
@@ -130,7 +149,10 @@ TEST(Predictor, Refusals) {
   ASSERT_TRUE(predictor.ok());
   ExpectEqual(predictor->Predict(test::ToyDataset(5, 1, 21).sequences).status().code(),
               absl::StatusCode::kInvalidArgument);
-  ExpectEqual(predictor->Predict(test::ToyDataset(5, 1, 20, 2).sequences).status().code(),
+  // Tracks that do not serve: 2 for a network that takes 5.
+  const auto five = Predictor::Create(RandomModel(test::ToyShape(20, 5)), Precision::kFp32, *backend);
+  ASSERT_TRUE(five.ok());
+  ExpectEqual(five->Predict(test::ToyDataset(5, 1, 20, 2).sequences).status().code(),
               absl::StatusCode::kInvalidArgument);
   const Dataset d = test::ToyDataset(5, 1);
   for (const int32_t row : {-1, 5}) {

@@ -172,15 +172,16 @@ TEST(Saliency, IsOfInference) {
 TEST(Saliency, Refusals) {
   ThreadPool pool(1);
   const auto machine = MakeCpuBackend<float>(pool);
-  const auto saliency = Saliency::Create(RandomModel(test::ToyShape(20)), *machine);
+  const auto saliency = Saliency::Create(RandomModel(test::ToyShape(20, 5)), *machine);
   ASSERT_TRUE(saliency.ok());
-  for (const Sequences& other : {SomeSequences(5, test::ToyShape(21)), SomeSequences(5, test::ToyShape(20, 2))}) {
+  for (const Sequences& other : {SomeSequences(5, test::ToyShape(21, 5)), SomeSequences(5, test::ToyShape(20, 2))}) {
     const absl::Status status = (*saliency)->Gradients(other).status();
     ExpectEqual(status.code(), absl::StatusCode::kInvalidArgument);
-    EXPECT_THAT(std::string(status.message()), HasSubstr("the model expects 20 and 0"));
+    EXPECT_THAT(std::string(status.message()), HasSubstr("the model expects 20 and 5"));
   }
   Sequences none;
   none.length = 20;
+  none.structure_channels = 5;
   ExpectEqual((*saliency)->Gradients(none).value().empty(), true);
   ModelFile bad = RandomModel(test::ToyShape(20));
   bad.config.shape.dropout_dense = 2;
