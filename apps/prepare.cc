@@ -103,7 +103,8 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
 Action DefinePrepare(CLI::App& app, const Invocation& invocation) {
   auto flags = std::make_shared<Flags>();
   app.add_option("--data", flags->data,
-                 "folder with sequences.tsv and targets.tsv, a 2009 per-protein table, or \"score sequence\" lines")
+                 "folder with sequences.tsv and targets.tsv, one table with both, a 2009 per-protein table, or \"score "
+                 "sequence\" lines")
       ->required()
       ->type_name("PATH");
   app.add_option("--out", flags->out, "HDF5 file to write; summary.tsv goes beside it")->required()->type_name("FILE");

@@ -17,7 +17,7 @@ void Take(const std::optional<T>& flag, T& setting) {
 
 void AddDataFlags(CLI::App& app, TrainFlags& flags) {
   app.add_option("--data", flags.data,
-                 "folder with sequences.tsv and targets.tsv, an HDF5 file of prepare's, a 2009 "
+                 "folder with sequences.tsv and targets.tsv, one table with both, an HDF5 file of prepare's, a 2009 "
                  "per-protein table, or \"score sequence\" lines")
       ->required()
       ->type_name("PATH");

@@ -9,6 +9,7 @@
 #include "data/probes.h"
 #include "data/text.h"
 #include "data/text_value.h"
+#include "data/wide_table_reader.h"
 
 namespace rb {
 namespace {
@@ -122,6 +123,10 @@ absl::StatusOr<Dataset> ReadLineTable(const std::string& path, const ReadOptions
   if (!*more) {
     return TextError(reader->name(), 1, 1, "an empty file",
                      "a table with the columns set, design, score, sequence, or lines of score and sequence");
+  }
+  if (IsWideHeader(line.text)) {
+    reader->PutBack();
+    return ReadWideTable(*std::move(reader), options);
   }
   for (const ColumnSpec& spec : ProteinColumns()) {
     if (!HasColumn(line.text, spec)) continue;

@@ -1,4 +1,4 @@
-// Tables of one experiment, and the choice between them by their first line.
+// Tables in one file, and the choice between them by their first line.
 #ifndef RB_DATA_LINE_TABLES_READER_H_
 #define RB_DATA_LINE_TABLES_READER_H_
 
@@ -10,7 +10,8 @@
 
 namespace rb {
 
-// A 2009 per-protein table or "score sequence" lines, told by the first line; reads the input once, so that "-" works.
+// A table of many experiments (data/wide_table_reader.h), a 2009 per-protein table or "score sequence" lines, told by
+// the first line; reads the input once, so that "-" works.
 absl::StatusOr<Dataset> ReadLineTable(const std::string& path, const ReadOptions& options);
 
 }  // namespace rb

@@ -25,7 +25,8 @@ struct ReadOptions {
 };
 
 // Whatever `path` is: a folder with sequences.tsv[.gz|.xz] and targets.tsv[.gz|.xz]; an HDF5 file; a 2009 per-protein
-// table (columns set, design, score, sequence); or "score sequence" lines, also from "-" (stdin).
+// table (columns set, design, score, sequence); one table of all experiments with the sequences in it
+// (data/wide_table_reader.h); or "score sequence" lines. All but folders and HDF5 also from "-" (stdin).
 absl::StatusOr<Dataset> ReadDataset(const std::string& path, const ReadOptions& options, Parallel& parallel);
 
 // sequences.tsv: columns "Fold ID" (or fold, set; A or B), seq (or sequence) and optionally id. targets.tsv: one column
