@@ -110,6 +110,7 @@ absl::StatusOr<std::vector<std::string>> FindModels(const std::vector<std::strin
 absl::StatusOr<std::vector<LoadedModel>> LoadModels(const std::vector<std::string>& arguments) {
   RB_ASSIGN_OR_RETURN(const std::vector<std::string> paths, FindModels(arguments));
   std::vector<LoadedModel> models;
+  size_t first = 0;  // network, if there is one
   for (const std::string& path : paths) {
     RB_ASSIGN_OR_RETURN(ModelFile file, ReadModel(path));
     models.push_back({path, std::move(file)});
@@ -118,10 +119,16 @@ absl::StatusOr<std::vector<LoadedModel>> LoadModels(const std::vector<std::strin
       return absl::StrCat(s.length, " positions and ", s.structure, " structure channels", s.structure > 0 ? " (" : "",
                           model.structure_source, s.structure > 0 ? ")" : "");
     };
-    const std::string first = form(models.front().file), own = form(models.back().file);
-    if (own != first) {
-      return absl::InvalidArgumentError(absl::StrCat(path, ": takes ", own, " where ", models.front().path, " takes ",
-                                                     first, "; expected models of one input form"));
+    const LoadedModel& own = models.back();
+    if (IsNetwork(own.file) && !IsNetwork(models[first].file)) first = models.size() - 1;
+    for (const size_t place : {size_t{0}, first}) {
+      const LoadedModel& other = models[place];
+      const bool networks = IsNetwork(own.file) && IsNetwork(other.file);  // baselines take any structure
+      const bool same = own.file.config.shape.length == other.file.config.shape.length &&
+                        (!networks || form(own.file) == form(other.file));
+      if (same) continue;
+      return absl::InvalidArgumentError(absl::StrCat(path, ": takes ", form(own.file), " where ", other.path, " takes ",
+                                                     form(other.file), "; expected models of one input form"));
     }
   }
   return models;

@@ -55,7 +55,7 @@ absl::StatusOr<Scorers> OpenScorers(const Flags& flags, OpenedMachine& machine) 
   for (const LoadedModel& model : models) {
     const Shape& shape = model.file.config.shape;
     scorers.length = shape.length;
-    scorers.channels = shape.structure;
+    scorers.channels = std::max(scorers.channels, shape.structure);
     RB_ASSIGN_OR_RETURN(Predictor predictor, OpenPredictor(model.file, flags.common, machine));
     scorers.predictors.push_back(std::move(predictor));
   }
@@ -98,9 +98,9 @@ struct Block {
 };
 
 absl::Status ScoreBlock(const Input& input, const Scorers& scorers, Block& block, PredictTable& table) {
-  RB_RETURN_IF_ERROR(scorers.predictors[0].AddTracks(block.sequences));  // once for all models
   std::vector<std::vector<float>> scores;
   for (const Predictor& predictor : scorers.predictors) {
+    RB_RETURN_IF_ERROR(predictor.AddTracks(block.sequences));  // once for all models
     RB_ASSIGN_OR_RETURN(std::vector<float> values, predictor.Predict(block.sequences));
     scores.push_back(std::move(values));
   }
@@ -143,7 +143,9 @@ absl::StatusOr<Input> ReadInput(const Flags& flags, const Scorers& scorers) {
   RB_ASSIGN_OR_RETURN(input.sequences, ReadSequences(flags.input));
   if (flags.profiles.empty()) {
     Block none(scorers.length);
-    RB_RETURN_IF_ERROR(scorers.predictors[0].AddTracks(none.sequences));  // whether it can
+    for (const Predictor& predictor : scorers.predictors) {
+      RB_RETURN_IF_ERROR(predictor.AddTracks(none.sequences));  // whether it can
+    }
     return input;
   }
   if (channels == 0) return UsageError("--profiles: these models take the sequence alone; expected none");

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "apps/common_flags.h"
 #include "apps/structure_flags.h"
+#include "model/baseline.h"
 #include "model/config.h"
 
 namespace rb::apps {
@@ -26,6 +27,10 @@ struct TrainFlags {
   int replicates = 1;
   std::vector<std::string> grid;  // NAME=V[,V..]
   std::string models_in_flight = "auto", workers = "auto";
+  std::string model = "residualbind";
+  // Of models that are no network.
+  std::optional<int> k, motif_width, top;
+  std::optional<std::string> scan;
   // Absent ones keep the preset's value.
   std::optional<int> length, filters, first_width, width, residual_layers, pool, hidden, epochs, decay_patience,
       stop_patience;
@@ -40,7 +45,15 @@ int CountOrAuto(const std::string& text);
 // --workers and --models-in-flight.
 void AddWorkerFlags(CLI::App& app, std::string& workers, std::string& models_in_flight);
 
+// --model and what belongs to models that are no network.
+void AddBaselineFlags(CLI::App& app, TrainFlags& flags);
+
 void AddTrainFlags(CLI::App& app, TrainFlags& flags);
+
+ModelKind KindOf(const TrainFlags& flags);
+
+// A usage error for flags that mean nothing to the --model that is trained. `app`: the command's.
+absl::Status CheckModelFlags(const CLI::App& app, const TrainFlags& flags);
 
 // The preset with every given flag applied; structure channels come from the data later. Usage errors name the setting.
 absl::StatusOr<TrainConfig> MakeConfig(const TrainFlags& flags);
