@@ -85,11 +85,13 @@ struct Predictions {
 struct Table {
   std::vector<Evaluation> rows;
   std::vector<std::string> models;       // where experiments have several and each has its row
+  std::vector<std::string> kinds;        // where not all are networks and each has its row
   std::vector<std::vector<double>> own;  // of ensembles: each row's members' metrics
   std::vector<Predictions> predictions;  // of each row, with --predictions
 
-  // How many members, their mean and their spread.
-  std::vector<NamedColumn> Spread(const std::function<std::string(double)>& text) const {
+  // Behind the metrics: what the models are, or how many members, their mean and their spread.
+  std::vector<NamedColumn> More(const std::function<std::string(double)>& text) const {
+    if (!kinds.empty()) return {{"kind", kinds}};
     if (own.empty()) return {};
     std::vector<NamedColumn> columns = {{"members", {}}, {"member_mean", {}}, {"member_sd", {}}};
     for (const std::vector<double>& members : own) {
@@ -176,6 +178,8 @@ absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Datase
   RB_ASSIGN_OR_RETURN(const Predictor folds, OpenPredictor(models[MostStructured(models)].file, flags.common, machine));
   RB_RETURN_IF_ERROR(folds.AddTracks(dataset.sequences));
   const bool named = !flags.ensemble && AnyTwice(models), keep = !flags.predictions.empty();
+  const bool told = !flags.ensemble &&
+                    std::any_of(models.begin(), models.end(), [](const LoadedModel& m) { return !IsNetwork(m.file); });
   Members members;
   size_t first = 0;  // of the experiment
   for (size_t i = 0; i < models.size(); ++i) {
@@ -198,6 +202,7 @@ absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Datase
       table.rows.push_back(MetricsOf(model, scored));
       if (named) table.models.push_back(models[i].path);
       if (keep) Keep(dataset, Part(split, flags.split), std::move(scored), table);
+      if (told) table.kinds.push_back(std::string(ModelKindName(model.baseline.kind)));
     }
     reporter.Progress(absl::StrCat("evaluated ", i + 1, " of ", models.size(), " models"),
                       {{"done", i + 1}, {"models", models.size()}});
@@ -268,8 +273,7 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   record.EndPhase("evaluate");
 
   const bool classification = models[0].file.config.shape.classification;
-  std::string text =
-                  MetricsText(rows, classification, table.models, table.Spread([](double v) { return Fixed(v, 4); })),
+  std::string text = MetricsText(rows, classification, table.models, table.More([](double v) { return Fixed(v, 4); })),
               comparison;
   nlohmann::ordered_json summary = {{"split", flags.split}, {"experiments", rows.size()}};
   summary.update(MetricsSummary(rows, classification));
@@ -289,7 +293,7 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
     summary["run"] = record.Finish();
     RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
     RB_RETURN_IF_ERROR(WriteFile(
-        flags.out, MetricsTsv(rows, classification, table.models, table.Spread([](double v) { return Shortest(v); }))));
+        flags.out, MetricsTsv(rows, classification, table.models, table.More([](double v) { return Shortest(v); }))));
     RB_RETURN_IF_ERROR(WriteFile(summary_path, DumpJson(summary)));
     reporter.Say("done", absl::StrCat("wrote ", flags.out, " and ", summary_path));
   }

@@ -76,6 +76,7 @@ absl::StatusOr<const Format*> FormatOf(const Flags& flags) {
 absl::Status Run(const Flags& flags) {
   RB_ASSIGN_OR_RETURN(const Format* const format, FormatOf(flags));
   RB_ASSIGN_OR_RETURN(const LoadedModel model, LoadModel(flags.file));
+  RB_RETURN_IF_ERROR(RequireNetwork(model.file, "export"));
   RB_RETURN_IF_ERROR(RefuseExisting({flags.out}, flags.common.overwrite));
   RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
   return format->write(model.file, flags.out);

@@ -21,6 +21,9 @@ struct Flags {
   bool json = false;
 };
 
+// Numbers fitted to the data.
+int64_t ParametersOf(const Baseline& b) { return std::ssize(b.weights) + (b.kind == ModelKind::kKmer ? 1 : 2); }
+
 Json ShapeJson(const Shape& s) {
   return {{"length", s.length},
           {"structure_channels", s.structure},
@@ -39,6 +42,43 @@ Json ShapeJson(const Shape& s) {
           {"task", s.classification ? "classification" : "regression"}};
 }
 
+Json TransformJson(const Transform& t) {
+  return {{"kind", std::string(TransformName(t.kind))},
+          {"minimum", t.minimum},
+          {"clip", t.clip},
+          {"mean", t.mean},
+          {"sd", t.sd}};
+}
+
+Json BaselineJson(const Flags& flags, const ModelFile& model, const std::string& sum) {
+  const Baseline& b = model.baseline;
+  const TrainConfig& c = model.config;
+  Json json = {{"file", flags.file},
+               {"sha256", sum},
+               {"model", std::string(ModelKindName(b.kind))},
+               {"experiment", model.experiment},
+               {"preset", std::string(PresetName(c.preset))},
+               {"seed", c.seed},
+               {"valid_fraction", c.valid_fraction},
+               {"best_metric", model.best_metric},
+               {"transform", TransformJson(model.transform)},
+               {"length", c.shape.length},
+               {"k", b.k}};
+  if (b.kind == ModelKind::kKmer) {
+    json["penalty"] = b.penalty;
+  } else {
+    json["top"] = b.top;
+    json["scan"] = std::string(WindowScanName(b.scan));
+    json["width"] = b.width();
+    json["log_odds"] = b.weights;
+  }
+  json["intercept"] = b.intercept;
+  json["slope"] = b.slope;
+  json["parameters"] = ParametersOf(b);
+  json["extra"] = model.extra;
+  return json;
+}
+
 Json ModelJson(const Flags& flags, const ModelFile& model, const ParameterTable& table, const std::string& sum) {
   Json tensors = Json::array();
   for (const TensorSpec& tensor : table.tensors()) {
@@ -47,6 +87,7 @@ Json ModelJson(const Flags& flags, const ModelFile& model, const ParameterTable&
   const TrainConfig& c = model.config;
   return {{"file", flags.file},
           {"sha256", sum},
+          {"model", std::string(ModelKindName(model.baseline.kind))},
           {"experiment", model.experiment},
           {"preset", std::string(PresetName(c.preset))},
           {"seed", c.seed},
@@ -56,12 +97,7 @@ Json ModelJson(const Flags& flags, const ModelFile& model, const ParameterTable&
           {"epochs", model.epochs},
           {"best_epoch", model.best_epoch},
           {"best_metric", model.best_metric},
-          {"transform",
-           {{"kind", std::string(TransformName(model.transform.kind))},
-            {"minimum", model.transform.minimum},
-            {"clip", model.transform.clip},
-            {"mean", model.transform.mean},
-            {"sd", model.transform.sd}}},
+          {"transform", TransformJson(model.transform)},
           {"shape", ShapeJson(c.shape)},
           {"structure_source", model.structure_source},
           {"parameters", table.count()},
@@ -75,6 +111,22 @@ std::string TransformText(const Transform& t) {
   const std::string first =
       t.kind == TransformKind::kLog ? absl::StrCat("minimum ", t.minimum) : absl::StrCat("clip ", t.clip);
   return absl::StrCat(std::string(TransformName(t.kind)), " (", first, ", mean ", t.mean, ", sd ", t.sd, ")");
+}
+
+std::string BaselineText(const Flags& flags, const ModelFile& model, const std::string& sum) {
+  const Baseline& b = model.baseline;
+  const std::string form =
+      b.kind == ModelKind::kKmer
+          ? absl::StrCat("kmer: linear in the counts of all ", b.k, "-mers, penalty ", b.penalty)
+          : absl::StrCat("pwm: matrix of ", b.width(), " columns from ", b.top, " ", b.k, "-mers, ",
+                         b.scan == WindowScan::kBest ? "best window" : "sum over windows", "; line ", b.intercept,
+                         " + ", b.slope, " x score");
+  return absl::StrCat("file        ", flags.file, "\nsha256      ", sum, "\nexperiment  ", model.experiment,
+                      "\nmodel       ", form, "\npreset      ", std::string(PresetName(model.config.preset)),
+                      "\nseed        ", model.config.seed, "\nvalidation  Pearson ", Fixed(model.best_metric, 4),
+                      "\ntransform   ", TransformText(model.transform), "\ninput       ", model.config.shape.length,
+                      " positions, 4 channels\noutput      transformed binding score\nparameters  ",
+                      Grouped(ParametersOf(b)), "\n");
 }
 
 std::string ModelText(const Flags& flags, const ModelFile& model, const ParameterTable& table, const std::string& sum) {
@@ -100,9 +152,13 @@ std::string ModelText(const Flags& flags, const ModelFile& model, const Paramete
 absl::Status Run(const Flags& flags) {
   RB_ASSIGN_OR_RETURN(const ModelFile model, ReadModel(flags.file));
   RB_ASSIGN_OR_RETURN(const std::string sum, Sha256OfFile(flags.file));
-  const ParameterTable table(model.config.shape);
-  const std::string text =
-      flags.json ? DumpJson(ModelJson(flags, model, table, sum)) : ModelText(flags, model, table, sum);
+  std::string text;
+  if (IsNetwork(model)) {
+    const ParameterTable table(model.config.shape);
+    text = flags.json ? DumpJson(ModelJson(flags, model, table, sum)) : ModelText(flags, model, table, sum);
+  } else {
+    text = flags.json ? DumpJson(BaselineJson(flags, model, sum)) : BaselineText(flags, model, sum);
+  }
   std::fputs(text.c_str(), stdout);
   return absl::OkStatus();
 }

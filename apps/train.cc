@@ -7,17 +7,16 @@
 #include "apps/command.h"
 #include "apps/common_flags.h"
 #include "apps/dataset_summary.h"
-#include "apps/metrics_table.h"
 #include "apps/outputs.h"
 #include "apps/reporter.h"
 #include "apps/run_record.h"
-#include "apps/text.h"
+#include "apps/train_baselines.h"
 #include "apps/train_data.h"
 #include "apps/train_flags.h"
 #include "apps/train_plan.h"
 #include "apps/train_progress.h"
+#include "apps/train_report.h"
 #include "apps/train_slots.h"
-#include "data/writers.h"
 #include "engine/check.h"
 #include "model/checkpoint.h"
 #include "model/predictor.h"
@@ -56,27 +55,7 @@ absl::Status CheckModelOutputs(const TrainFlags& flags, const std::vector<Planne
   return RefuseExisting(files, flags.common.overwrite, kResumeHint);
 }
 
-void SayData(const TrainFlags& flags, const Dataset& dataset, const Split& split, size_t all_train,
-             const std::vector<OpenedMachine>& machines, const std::vector<ExperimentSummary>& summary,
-             Reporter& reporter) {
-  reporter.Say("data",
-               absl::StrCat(flags.data, ": ", Grouped(dataset.num_probes()), " probes, ", dataset.experiments.size(),
-                            dataset.experiments.size() == 1 ? " experiment" : " experiments",
-                            StructureText(dataset.sequences), "\n", SummaryText(summary)),
-               {{"data", flags.data},
-                {"probes", dataset.num_probes()},
-                {"experiments", dataset.experiments},
-                {"structure_channels", dataset.sequences.structure_channels},
-                {"structure_source", dataset.sequences.TrackSource()},
-                {"train_rows", split.train.size()},
-                {"valid_rows", split.valid.size()},
-                {"test_rows", split.test.size()}});
-  if (split.train.size() != all_train) {
-    reporter.Say(
-        "subset",
-        absl::StrCat("ATTENTION: --max-probes takes ", Grouped(static_cast<int64_t>(split.train.size())), " of ",
-                     Grouped(static_cast<int64_t>(all_train)), " training probes; a trial, not a result"));
-  }
+void SayDevice(const std::vector<OpenedMachine>& machines, Reporter& reporter) {
   const OpenedMachine& machine = machines[0];
   reporter.Say("device",
                absl::StrCat(machines.size() > 1 ? absl::StrCat(machines.size(), " x ") : "", machine.description,
@@ -150,23 +129,15 @@ void Describe(const TrainFlags& flags, const TrainConfig& config, const std::vec
 absl::Status Finish(const TrainFlags& flags, const std::vector<TrainResult>& results,
                     const std::vector<PlannedModel>& models, const Dataset& dataset, const Split& split,
                     const OpenedMachine& machine, RunRecord& record, Reporter& reporter) {
-  const bool classification = flags.task == "classification";
-  std::string table;
-  if (split.test.empty()) {
-    reporter.Say("test", "no test probes (set B is empty): no test metrics");
-  } else {
-    RB_ASSIGN_OR_RETURN(const std::vector<Evaluation> tests, TestAll(results, dataset, split, machine));
-    std::vector<std::string> names;  // where experiments have several models
+  std::vector<Evaluation> tests;
+  std::vector<std::string> names;  // where experiments have several models
+  if (!split.test.empty()) {
+    RB_ASSIGN_OR_RETURN(tests, TestAll(results, dataset, split, machine));
     for (size_t i = 0; i < models.size() && models.size() > dataset.experiments.size(); ++i) {
       if (results[i].status.ok()) names.push_back(models[i].folder);
     }
-    RB_RETURN_IF_ERROR(WriteFile(JoinPath(flags.out, "metrics.tsv"), MetricsTsv(tests, classification, names)));
-    table = MetricsText(tests, classification, names);
   }
-  record.EndPhase("test");
-  RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, "run.json")));
-  reporter.Say("done", absl::StrCat("models are in ", flags.out, "; test set:"));
-  std::fputs(table.c_str(), stdout);
+  RB_RETURN_IF_ERROR(WriteTests(flags, tests, names, split, record, reporter));
   return CheckResults(results, models, reporter);
 }
 
@@ -206,7 +177,8 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
                       MakeTrainSplit(dataset, config.seed, config.valid_fraction, flags.max_probes, &all_train));
   RB_ASSIGN_OR_RETURN(const auto summary, SummarizeDataset(dataset, split, config.transform, config.preset));
   record.EndPhase("read");
-  SayData(flags, dataset, split, all_train, machines, summary, reporter);
+  SayData(flags, dataset, split, all_train, summary, reporter);
+  SayDevice(machines, reporter);
   RB_ASSIGN_OR_RETURN(options.models_at_once,
                       PlanSlots(flags.work.models_in_flight, options.models, dataset, split, machines, reporter));
   Describe(flags, config, machines, options, record);
@@ -225,12 +197,18 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
 Action DefineTrain(CLI::App& app, const Invocation& invocation) {
   auto flags = std::make_shared<TrainFlags>();
   AddTrainFlags(app, *flags);
+  AddBaselineFlags(app, *flags);
   app.footer(
       "Ctrl-C stops after the batch and says how to go on. Examples:\n"
       "  residualbind train --data sim --experiment all --epochs 5 --out models\n"
       "  residualbind train --data rnacompete --experiment RNCMPT00168 --out rbfox1 --resume\n"
-      "  residualbind train --data sim --experiment all --replicates 3 --grid learning-rate=0.001,0.003 --out grid");
-  return [flags, &invocation] { return Run(*flags, invocation); };
+      "  residualbind train --data sim --experiment all --replicates 3 --grid learning-rate=0.001,0.003 --out grid\n"
+      "  residualbind train --data sim --experiment all --model kmer --out kmers");
+  return [flags, &app, &invocation] {
+    const absl::Status known = CheckModelFlags(app, *flags);
+    if (!known.ok()) return known;
+    return KindOf(*flags) == ModelKind::kNetwork ? Run(*flags, invocation) : TrainBaselines(*flags, invocation);
+  };
 }
 
 }  // namespace rb::apps

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
 #include "engine/check.h"
+#include "gia/pwm_fit.h"
+#include "model/kmer_fit.h"
 
 namespace rb::apps {
 namespace {
@@ -55,6 +57,51 @@ void AddDataFlags(CLI::App& app, TrainFlags& flags) {
       ->type_name("NAME=V,V..");
 }
 
+constexpr char kBaselineGroup[] = "Baselines (--model kmer, --model pwm)";
+constexpr char kShapeGroup[] = "Architecture (defaults: the preset's)";
+constexpr char kScheduleGroup[] = "Schedule (defaults: the preset's)";
+
+}  // namespace
+
+void AddBaselineFlags(CLI::App& app, TrainFlags& f) {
+  app.add_option("--model", f.model,
+                 "residualbind, the network; kmer: ridge regression on k-mer counts; pwm: a matrix scanned over the "
+                 "probe")
+      ->check(CLI::IsMember({"residualbind", "kmer", "pwm"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--k", f.k, "letters of the k-mers: kmer 1 to 8 (6), pwm 3 to 8 (7)")
+      ->type_name("N")
+      ->check(CLI::Range(1, kMaxRegressionKmer))
+      ->group(kBaselineGroup);
+  app.add_option("--scan", f.scan, "pwm: best window, or sum over the windows (best)")
+      ->type_name("NAME")
+      ->check(CLI::IsMember({"best", "sum"}))
+      ->group(kBaselineGroup);
+  app.add_option("--motif-width", f.motif_width, "pwm: most columns (default: those that half of the k-mers cover)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 30))
+      ->group(kBaselineGroup);
+  app.add_option("--top", f.top,
+                 "pwm: k-mers that are aligned (default: of 10, 20, 50, 100, 200 the best in validation)")
+      ->type_name("N")
+      ->check(CLI::Range(1, 1 << (2 * kMaxRegressionKmer)))
+      ->group(kBaselineGroup);
+}
+
+namespace {
+
+// Whether a flag is about networks, or about how they are trained.
+bool IsForNetworks(const CLI::Option& option) {
+  constexpr const char* kNames[] = {
+      "--resume", "--grid",  "--replicate", "--replicates", "--workers",          "--structure",       "--profiles",
+      "--energy", "--dense", "--batch",     "--precision",  "--models-in-flight", "--checkpoint-every"};
+  const bool named =
+      std::any_of(std::begin(kNames), std::end(kNames), [&](const char* name) { return option.check_name(name); });
+  const std::string& group = option.get_group();
+  return named || group == kScheduleGroup || (group == kShapeGroup && !option.check_name("--length"));
+}
+
 std::string CheckCount(const std::string& text) {
   int count = 0;
   if (text == "auto" || (absl::SimpleAtoi(text, &count) && count >= 1 && count <= 100000)) return "";
@@ -88,13 +135,10 @@ namespace {
 
 void AddShapeFlags(CLI::App& app, TrainFlags& f) {
   const auto size = [&](const char* name, std::optional<int>& flag, const char* text) {
-    app.add_option(name, flag, text)->type_name("N")->group("Architecture (defaults: the preset's)");
+    app.add_option(name, flag, text)->type_name("N")->group(kShapeGroup);
   };
   const auto rate = [&](const char* name, std::optional<float>& flag, const char* text) {
-    app.add_option(name, flag, text)
-        ->type_name("RATE")
-        ->check(CLI::Range(0.0, 0.95))
-        ->group("Architecture (defaults: the preset's)");
+    app.add_option(name, flag, text)->type_name("RATE")->check(CLI::Range(0.0, 0.95))->group(kShapeGroup);
   };
   size("--length", f.length, "positions after padding, 16-512 (41)");
   size("--filters", f.filters, "filters of every convolution, a multiple of 32 (96)");
@@ -105,7 +149,7 @@ void AddShapeFlags(CLI::App& app, TrainFlags& f) {
       ->delimiter(',')
       ->type_name("N,N..")
       ->check(CLI::Range(1, 512))
-      ->group("Architecture (defaults: the preset's)");
+      ->group(kShapeGroup);
   size("--pool", f.pool, "size and stride of the mean pooling (10)");
   size("--hidden", f.hidden, "units of the dense layer, a multiple of 32 (256)");
   rate("--dropout-first", f.dropout_first, "behind the first convolution (0.1)");
@@ -116,7 +160,7 @@ void AddShapeFlags(CLI::App& app, TrainFlags& f) {
 }
 
 void AddScheduleFlags(CLI::App& app, TrainFlags& f) {
-  const char* group = "Schedule (defaults: the preset's)";
+  const char* group = kScheduleGroup;
   app.add_option("--epochs", f.epochs, "at most this many (300)")
       ->type_name("N")
       ->check(CLI::Range(1, 1000000))
@@ -172,6 +216,36 @@ void AddTrainFlags(CLI::App& app, TrainFlags& flags) {
   AddWorkFlags(app, flags.work);
   AddShapeFlags(app, flags);
   AddScheduleFlags(app, flags);
+}
+
+ModelKind KindOf(const TrainFlags& flags) { return FindModelKind(flags.model).value_or(ModelKind::kNetwork); }
+
+absl::Status CheckModelFlags(const CLI::App& app, const TrainFlags& flags) {
+  const ModelKind kind = KindOf(flags);
+  for (const CLI::Option* option : app.get_options()) {
+    if (option->count() == 0) continue;
+    const std::string name = option->get_name();
+    const bool baseline = option->get_group() == kBaselineGroup;
+    if (kind == ModelKind::kNetwork
+            ? !baseline
+            : !IsForNetworks(*option) && (kind == ModelKind::kPwm || !baseline || name == "--k")) {
+      continue;
+    }
+    return UsageError(absl::StrCat(name, " means nothing to --model ", flags.model, "; expected it with --model ",
+                                   !baseline       ? "residualbind"
+                                   : name == "--k" ? "kmer or pwm"
+                                                   : "pwm"));
+  }
+  if (kind == ModelKind::kNetwork) return absl::OkStatus();
+  const std::string only = absl::StrCat("; --model ", flags.model, " expects ");
+  if (flags.task != "regression") return UsageError(absl::StrCat("--task ", flags.task, only, "regression"));
+  if (flags.common.device != "auto" && flags.common.device != "cpu") {
+    return UsageError(absl::StrCat("--device ", flags.common.device, only, "cpu, where it is fitted"));
+  }
+  if (kind == ModelKind::kPwm && flags.k.value_or(kMinPwmKmer) < kMinPwmKmer) {
+    return UsageError(absl::StrCat("--k ", *flags.k, only, kMinPwmKmer, " to ", kMaxPwmKmer));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<TrainConfig> MakeConfig(const TrainFlags& f) {

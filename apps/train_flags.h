@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "apps/common_flags.h"
 #include "apps/structure_flags.h"
+#include "model/baseline.h"
 #include "model/config.h"
 
 namespace rb::apps {
@@ -32,6 +33,10 @@ struct TrainFlags {
   int replicates = 1;
   std::vector<std::string> grid;  // NAME=V[,V..]
   WorkFlags work;
+  std::string model = "residualbind";
+  // Of models that are no network.
+  std::optional<int> k, motif_width, top;
+  std::optional<std::string> scan;
   // Absent ones keep the preset's value.
   std::optional<int> length, filters, first_width, width, residual_layers, pool, hidden, epochs, decay_patience,
       stop_patience;
@@ -45,7 +50,15 @@ int CountOrAuto(const std::string& text);
 
 void AddWorkFlags(CLI::App& app, WorkFlags& flags);
 
+// --model and what belongs to models that are no network.
+void AddBaselineFlags(CLI::App& app, TrainFlags& flags);
+
 void AddTrainFlags(CLI::App& app, TrainFlags& flags);
+
+ModelKind KindOf(const TrainFlags& flags);
+
+// A usage error for flags that mean nothing to the --model that is trained. `app`: the command's.
+absl::Status CheckModelFlags(const CLI::App& app, const TrainFlags& flags);
 
 // The preset with every given flag applied; structure channels come from the data later. Usage errors name the setting.
 absl::StatusOr<TrainConfig> MakeConfig(const TrainFlags& flags);

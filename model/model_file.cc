@@ -22,12 +22,27 @@ constexpr char kFormat[] = "residualbind-model";
 constexpr char kFormatVersion[] = "1";
 constexpr char kProfile[] = "profile";
 
+// Of models that are no network.
+constexpr char kKind[] = "model";
+constexpr char kLetters[] = "baseline.k";
+constexpr char kPenalty[] = "baseline.penalty";
+constexpr char kTop[] = "baseline.top";
+constexpr char kScan[] = "baseline.scan";
+constexpr char kWeights[] = "weights";   // k-mer model: [4^k]
+constexpr char kLogOdds[] = "log_odds";  // matrix: [width, 4]
+constexpr char kLine[] = "line";         // intercept, slope
+constexpr const char* kBaselineSettings[] = {"preset",         "seed",      "replicate",
+                                             "valid_fraction", "transform", "shape.length"};
+constexpr int kMostLetters = 8;  // of the k-mers
+
 // Names that ModelFile's own fields take; everything else in the metadata is `extra`.
 bool IsOurKey(const std::string& key, const std::map<std::string, std::string>& settings) {
   static constexpr const char* kKeys[] = {"format",      "format_version", "version",     "task",
                                           "experiment",  "epochs",         "best_epoch",  "best_metric",
                                           "target.kind", "target.minimum", "target.clip", "target.mean",
-                                          "target.sd",   "structure",      kChecksumKey,  kHeaderChecksumKey};
+                                          "target.sd",   "structure",      kChecksumKey,  kHeaderChecksumKey,
+                                          kKind,         kLetters,         kPenalty,      kTop,
+                                          kScan};
   for (const char* ours : kKeys) {
     if (key == ours) return true;
   }
@@ -152,29 +167,145 @@ class Reader {
     for (const FileTensor& t : tensors) {
       RB_RETURN_IF_ERROR(Values(t.name, t.shape, model->parameters.data() + t.offset));
     }
-    if (content_.Find(kProfile) == nullptr) return absl::OkStatus();
-    model->profile.assign(static_cast<size_t>(shape.length) * 4, 0.0f);
-    return Values(kProfile, {shape.length, 4}, model->profile.data());
+    return Profile(model);
+  }
+
+  // Which model it is, and the numbers beside its tensors.
+  absl::Status Kind(Baseline* baseline) const {
+    if (!content_.metadata.contains(kKind)) return absl::OkStatus();
+    std::string text;
+    RB_RETURN_IF_ERROR(Text(kKind, &text));
+    const std::optional<ModelKind> kind = FindModelKind(text);
+    if (!kind.has_value() || *kind == ModelKind::kNetwork) {
+      return Fault(absl::StrCat("metadata '", kKind, "' is '", text.substr(0, 20), "'; expected kmer or pwm"));
+    }
+    baseline->kind = *kind;
+    RB_RETURN_IF_ERROR(Number(kLetters, &baseline->k));
+    if (baseline->k < 1 || baseline->k > kMostLetters) {
+      return Fault(absl::StrCat("metadata '", kLetters, "' is ", baseline->k, "; expected 1 to ", kMostLetters));
+    }
+    if (*kind == ModelKind::kKmer) return Number(kPenalty, &baseline->penalty);
+    RB_RETURN_IF_ERROR(Number(kTop, &baseline->top));
+    RB_RETURN_IF_ERROR(Text(kScan, &text));
+    const std::optional<WindowScan> scan = FindWindowScan(text);
+    if (!scan.has_value()) {
+      return Fault(absl::StrCat("metadata '", kScan, "' is '", text.substr(0, 20), "'; expected best or sum"));
+    }
+    baseline->scan = *scan;
+    return absl::OkStatus();
+  }
+
+  // The settings of a model that is no network; others have their defaults.
+  absl::StatusOr<TrainConfig> BaselineConfig() const {
+    std::map<std::string, std::string> settings = SettingsOf(TrainConfig());
+    for (const char* name : kBaselineSettings) {
+      const auto at = content_.metadata.find(name);
+      if (at == content_.metadata.end()) {
+        settings.erase(name);  // which is told then
+      } else {
+        settings[name] = at->second;
+      }
+    }
+    return ConfigFromSettings(settings);
+  }
+
+  absl::Status BaselineTensors(ModelFile* model) const {
+    Baseline& baseline = model->baseline;
+    const bool kmer = baseline.kind == ModelKind::kKmer;
+    const char* const name = kmer ? kWeights : kLogOdds;
+    for (const NamedTensor& t : content_.tensors) {
+      if (t.name != name && t.name != kLine && t.name != kProfile)
+        return Fault("holds a tensor that is no part of the model");
+    }
+    std::vector<int64_t> shape = {int64_t{1} << (2 * baseline.k)};
+    if (!kmer) {
+      const NamedTensor* found = content_.Find(name);
+      const int64_t width = found == nullptr || found->shape.empty() ? 1 : found->shape[0];
+      if (width < 1 || width > model->config.shape.length) {
+        return Fault(
+            absl::StrCat("tensor '", name, "' has ", width, " columns; expected 1 to ", model->config.shape.length));
+      }
+      shape = {width, 4};
+    }
+    baseline.weights.resize(static_cast<size_t>(shape.size() == 1 ? shape[0] : shape[0] * shape[1]));
+    RB_RETURN_IF_ERROR(Values(name, shape, baseline.weights.data()));
+    float line[2];
+    RB_RETURN_IF_ERROR(Values(kLine, {2}, line));
+    baseline.intercept = line[0], baseline.slope = line[1];
+    return Profile(model);
   }
 
  private:
+  // Which may be absent.
+  absl::Status Profile(ModelFile* model) const {
+    if (content_.Find(kProfile) == nullptr) return absl::OkStatus();
+    const int length = model->config.shape.length;
+    model->profile.assign(static_cast<size_t>(length) * 4, 0.0f);
+    return Values(kProfile, {length, 4}, model->profile.data());
+  }
+
   const SafeTensors& content_;
   const std::string& name_;
 };
 
 }  // namespace
 
-SafeTensors ModelToSafeTensors(const ModelFile& model) {
-  SafeTensors content;
+namespace {
+
+// Settings and tensors of a network.
+void AddNetwork(const ModelFile& model, const std::map<std::string, std::string>& settings, SafeTensors& content) {
   const ParameterTable table(model.config.shape);
   RB_CHECK(model.parameters.size() == static_cast<size_t>(table.storage()));
+  content.metadata.insert(settings.begin(), settings.end());
+  RB_CHECK(model.config.shape.structure == 0 || IsStructureSource(model.structure_source));
+  if (model.config.shape.structure > 0) content.metadata["structure"] = model.structure_source;
+  for (const FileTensor& t : FileTensors(table)) {
+    content.tensors.push_back(
+        TensorF32(t.name, t.shape, {model.parameters.data() + t.offset, static_cast<size_t>(t.size)}));
+  }
+}
+
+// And of a model that is none.
+void AddBaseline(const ModelFile& model, const std::map<std::string, std::string>& settings, SafeTensors& content) {
+  const Baseline& baseline = model.baseline;
+  RB_CHECK(model.parameters.empty());
+  for (const char* name : kBaselineSettings) content.metadata[name] = settings.at(name);
+  content.metadata[kKind] = std::string(ModelKindName(baseline.kind));
+  content.metadata[kLetters] = ExactText(baseline.k);
+  const int64_t values = std::ssize(baseline.weights);
+  if (baseline.kind == ModelKind::kKmer) {
+    content.metadata[kPenalty] = ExactText(baseline.penalty);
+    content.tensors.push_back(TensorF32(kWeights, {values}, baseline.weights));
+  } else {
+    content.metadata[kTop] = ExactText(baseline.top);
+    content.metadata[kScan] = std::string(WindowScanName(baseline.scan));
+    content.tensors.push_back(TensorF32(kLogOdds, {values / 4, 4}, baseline.weights));
+  }
+  content.tensors.push_back(TensorF32(kLine, {2}, std::vector<float>{baseline.intercept, baseline.slope}));
+}
+
+}  // namespace
+
+absl::Status RequireNetwork(const ModelFile& model, const std::string& what) {
+  if (IsNetwork(model)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(what, " is for networks; this is a ",
+                                                    std::string(ModelKindName(model.baseline.kind)),
+                                                    " model of experiment '", model.experiment, "'"));
+}
+
+SafeTensors ModelToSafeTensors(const ModelFile& model) {
+  SafeTensors content;
   RB_CHECK(model.profile.empty() || model.profile.size() == static_cast<size_t>(model.config.shape.length) * 4);
   const auto settings = SettingsOf(model.config);
   for (const auto& [key, value] : model.extra) {
     RB_CHECK(!IsOurKey(key, settings));
     content.metadata[key] = value;
   }
-  content.metadata.insert(settings.begin(), settings.end());
+  if (IsNetwork(model)) {
+    AddNetwork(model, settings, content);
+  } else {
+    AddBaseline(model, settings, content);
+  }
   content.metadata["format"] = kFormat;
   content.metadata["format_version"] = std::string(kFormatVersion);
   content.metadata["version"] = RB_VERSION;
@@ -188,12 +319,6 @@ SafeTensors ModelToSafeTensors(const ModelFile& model) {
   content.metadata["target.clip"] = ExactText(model.transform.clip);
   content.metadata["target.mean"] = ExactText(model.transform.mean);
   content.metadata["target.sd"] = ExactText(model.transform.sd);
-  RB_CHECK(model.config.shape.structure == 0 || IsStructureSource(model.structure_source));
-  if (model.config.shape.structure > 0) content.metadata["structure"] = model.structure_source;
-  for (const FileTensor& t : FileTensors(table)) {
-    content.tensors.push_back(
-        TensorF32(t.name, t.shape, {model.parameters.data() + t.offset, static_cast<size_t>(t.size)}));
-  }
   if (!model.profile.empty()) {
     content.tensors.push_back(TensorF32(kProfile, {model.config.shape.length, 4}, model.profile));
   }
@@ -217,9 +342,11 @@ absl::Status CheckExperimentName(const std::string& name) {
 absl::StatusOr<ModelFile> ModelFromSafeTensors(const SafeTensors& content, const std::string& name) {
   const Reader reader(content, name);
   RB_RETURN_IF_ERROR(reader.Format());
-  const absl::StatusOr<TrainConfig> config = ConfigFromSettings(content.metadata);
-  if (!config.ok()) return reader.Fault(std::string(config.status().message()));
   ModelFile model;
+  RB_RETURN_IF_ERROR(reader.Kind(&model.baseline));
+  const absl::StatusOr<TrainConfig> config =
+      IsNetwork(model) ? ConfigFromSettings(content.metadata) : reader.BaselineConfig();
+  if (!config.ok()) return reader.Fault(std::string(config.status().message()));
   model.config = *config;
   RB_RETURN_IF_ERROR(reader.Text("experiment", &model.experiment));
   if (!model.experiment.empty() && !CheckExperimentName(model.experiment).ok()) {
@@ -235,7 +362,7 @@ absl::StatusOr<ModelFile> ModelFromSafeTensors(const SafeTensors& content, const
       return reader.Fault("metadata 'structure' names neither an energy set nor given profiles");
     }
   }
-  RB_RETURN_IF_ERROR(reader.Tensors(&model));
+  RB_RETURN_IF_ERROR(IsNetwork(model) ? reader.Tensors(&model) : reader.BaselineTensors(&model));
   const auto settings = SettingsOf(model.config);
   for (const auto& [key, value] : content.metadata) {
     if (!IsOurKey(key, settings)) model.extra[key] = value;

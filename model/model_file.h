@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "model/baseline.h"
 #include "model/config.h"
 #include "model/parameter_table.h"
 #include "model/safetensors.h"
@@ -18,6 +19,9 @@ namespace rb {
 // A trained (or initialised) model on the host.
 struct ModelFile {
   TrainConfig config;  // shape included
+  // What it is when it is no network; then of `config` preset, seed, replicate, valid_fraction, transform and length
+  // count and the rest has its defaults, and there are no parameters, epochs and structure.
+  Baseline baseline;
   std::string experiment;
   Transform transform;  // constants of the target transform
   // [length][4] nucleotide frequencies of the training probes (GIA's null model); may be empty.
@@ -29,6 +33,10 @@ struct ModelFile {
   double best_metric = 0;                    // validation Pearson, or AUROC for classification
   std::map<std::string, std::string> extra;  // further metadata, kept as it is; no name of ours
 };
+
+inline bool IsNetwork(const ModelFile& model) { return model.baseline.kind == ModelKind::kNetwork; }
+// FailedPrecondition for any other model: "WHAT is for networks; this is a kmer model".
+absl::Status RequireNetwork(const ModelFile& model, const std::string& what);
 
 // Names of experiments become folders, files and JSON text: InvalidArgument for one that cannot.
 absl::Status CheckExperimentName(const std::string& name);

@@ -56,6 +56,13 @@ absl::Status CheckSequences(const Sequences& sequences, const ScorerGeometry& ge
 absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision precision, Machine& machine,
                                             const EnergySet* chosen) {
   const Shape& shape = model.config.shape;
+  if (!IsNetwork(model)) {
+    Predictor predictor;
+    predictor.geometry_ = GeometryOf(shape);
+    predictor.letters_alone_ = true;
+    predictor.scorer_ = NewBaselineScorer(model.baseline, shape.length);
+    return predictor;
+  }
   RB_RETURN_IF_ERROR(ValidateShape(shape));
   RB_CHECK(model.parameters.size() == static_cast<size_t>(ParameterTable(shape).storage()));
   const Folding folding = FoldingOf(shape);
@@ -71,6 +78,13 @@ absl::StatusOr<Predictor> Predictor::Create(const ModelFile& model, Precision pr
   predictor.energies_ = (*energies)->name;
   RB_ASSIGN_OR_RETURN(predictor.folder_, machine.NewFolder(shape.length, *(*energies)->factors));
   return predictor;
+}
+
+absl::Status Predictor::Check(const Sequences& sequences) const {
+  if (Folds(sequences)) return absl::OkStatus();
+  ScorerGeometry expected = geometry_;
+  if (letters_alone_) expected.structure = sequences.structure_channels;
+  return CheckSequences(sequences, expected);
 }
 
 absl::Status Predictor::AddTracks(Sequences& sequences) const {
@@ -131,7 +145,7 @@ absl::Status CheckKmer(int k, int position, int length) {
 absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k, int position,
                                               const DrawnSequences* drawn,
                                               const std::function<void(double share)>& progress) const {
-  if (!Folds(sequences)) RB_RETURN_IF_ERROR(CheckSequences(sequences, geometry_));
+  RB_RETURN_IF_ERROR(Check(sequences));
   RB_RETURN_IF_ERROR(CheckKmer(k, position, geometry_.length));
   if (sequences.size() == 0) return absl::InvalidArgumentError("no sequences to scan; expected at least one");
   KmerScan scan;
@@ -150,7 +164,7 @@ absl::StatusOr<KmerScan> Predictor::ScanKmers(const Sequences& sequences, int k,
 }
 
 absl::StatusOr<std::vector<float>> Predictor::Predict(const Sequences& sequences, std::span<const int32_t> rows) const {
-  if (!Folds(sequences)) RB_RETURN_IF_ERROR(CheckSequences(sequences, geometry_));
+  RB_RETURN_IF_ERROR(Check(sequences));
   const int64_t size = sequences.size();
   for (const int32_t row : rows) {
     if (row >= 0 && row < size) continue;

@@ -41,7 +41,7 @@ class Predictor {
   absl::Status AddTracks(Sequences& sequences) const;
   // Predictions of sequences rows[0..n) (all when rows is empty), in the transformed scale (probabilities when
   // classification). The sequences' length must equal the model's, and their tracks must serve it, unless they have
-  // none: then they are made first, a block at a time (AddTracks).
+  // none: then they are made first, a block at a time (AddTracks). Baselines take any.
   absl::StatusOr<std::vector<float>> Predict(const Sequences& sequences, std::span<const int32_t> rows = {}) const;
   // Local effects of every k-mer written at `position` over every sequence. drawn: what the sequences were drawn from,
   // if that is so. Models with structure take each sequence with each k-mer, folded. InvalidArgument when the k-mer
@@ -56,11 +56,14 @@ class Predictor {
   bool Folds(const Sequences& sequences) const {
     return geometry_.structure > 0 && sequences.structure_channels == 0 && sequences.length == geometry_.length;
   }
+  // Whether they can be scored as they are, or folded and then scored.
+  absl::Status Check(const Sequences& sequences) const;
   absl::StatusOr<std::vector<float>> PredictFolded(const Sequences& sequences, std::span<const int32_t> rows) const;
   absl::Status ScanFolded(const KmerScanArgs& args, const Sequences& sequences) const;
 
   ScorerGeometry geometry_;
   std::unique_ptr<Scorer> scorer_;
+  bool letters_alone_ = false;  // a baseline: sequences may have tracks, which it does not read
   // Of a model with structure.
   absl::Status folds_;  // or why not
   std::string energies_;

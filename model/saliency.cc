@@ -36,6 +36,7 @@ double SigmoidSlope(double z) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Saliency>> Saliency::Create(const ModelFile& model, Machine& machine, int block) {
+  RB_RETURN_IF_ERROR(RequireNetwork(model, "a gradient"));
   RB_RETURN_IF_ERROR(ValidateShape(model.config.shape));
   const Shape shape = WithoutDropout(model.config.shape);
   RB_CHECK(model.parameters.size() == static_cast<size_t>(ParameterTable(shape).storage()));
