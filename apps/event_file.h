@@ -27,8 +27,8 @@ class EventFile {
 
   explicit EventFile(std::string path) : path_(std::move(path)) {}
 
-  // Makes the file hold no steps after `steps`: what follows them, or is damaged, goes. Without a file, or with one that
-  // does not begin as this program's do, it begins anew at `seconds` (wall time since 1970).
+  // Makes the file hold no steps after `steps`: what follows them, or is damaged, goes. Without a file, or with one
+  // that does not begin as this program's do, it begins anew at `seconds` (wall time since 1970).
   absl::Status Begin(int steps, double seconds);
   // Steps that Begin and Append left in it.
   int steps() const { return steps_; }

@@ -50,7 +50,8 @@ absl::Status EventReporter::Write(const EpochReport& r) {
     begun_[model] = true;
     if (on_) RB_RETURN_IF_ERROR(file.Begin(r.epoch - 1, SecondsNow()));
     std::error_code error;
-    if (!on_ && r.epoch == 1) std::filesystem::remove(EventsPath(options_.output, options_.models[model].folder), error);
+    if (!on_ && r.epoch == 1)
+      std::filesystem::remove(EventsPath(options_.output, options_.models[model].folder), error);
   }
   if (!on_) return absl::OkStatus();
   const bool classification = options_.models[model].config.shape.classification;

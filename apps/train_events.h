@@ -12,8 +12,8 @@
 
 namespace rb::apps {
 
-// A model's event file in its folder. One name, so that a resumed run goes on with it; TensorBoard takes every file with
-// "tfevents" in its name.
+// A model's event file in its folder. One name, so that a resumed run goes on with it; TensorBoard takes every file
+// with "tfevents" in its name.
 std::string EventsPath(const std::string& output, const std::string& folder);
 
 // One event an epoch and model. Each carries the time at which it was written, which is what makes these files differ

@@ -3,6 +3,8 @@
 #include <bit>
 #include <cstring>
 #include <limits>
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -112,8 +114,8 @@ class GraphBuilder {
       if (i < shape_.residual_layers) x = Relu(layer, x);
     }
     x = Relu("residual", Add("residual.add", "Add", {x, skip}));
-    x = Add("pool", "AveragePool", {x}, {IntsAttribute("kernel_shape", {shape_.pool}),
-                                         IntsAttribute("strides", {shape_.pool})});
+    x = Add("pool", "AveragePool", {x},
+            {IntsAttribute("kernel_shape", {shape_.pool}), IntsAttribute("strides", {shape_.pool})});
     x = Add("flatten", "Flatten", {x}, {IntAttribute("axis", 1)});
     // Flatten counts channel by channel, the model's rows position by position.
     const int64_t pools = shape_.pools();
@@ -127,9 +129,9 @@ class GraphBuilder {
     if (shape_.classification) AddNode("probability", "Sigmoid", {output}, {}, "output");
     graph_.Bytes(field::kGraphName, "residualbind");
     graph_.Message(field::kInputs, RowsOf("input", {length, shape_.channels()}, kInputDoc));
-    graph_.Message(field::kOutputs, RowsOf("output", {1}, shape_.classification
-                                                              ? "probability of binding"
-                                                              : "predicted score, in the transformed scale"));
+    graph_.Message(field::kOutputs, RowsOf("output", {1},
+                                           shape_.classification ? "probability of binding"
+                                                                 : "predicted score, in the transformed scale"));
     return std::move(graph_);
   }
 
@@ -210,9 +212,8 @@ absl::StatusOr<std::string> OnnxModel(const ModelFile& model) {
     proto.Int(field::kIrVersion, kOnnxIrVersion);
     proto.Bytes(field::kProducer, "residualbind");
     proto.Bytes(field::kProducerVersion, RB_VERSION);
-    proto.Bytes(field::kModelDoc,
-                absl::StrCat("ResidualBind", model.experiment.empty() ? "" : " of ", model.experiment,
-                             ": binding of a protein to RNA. input: ", kInputDoc));
+    proto.Bytes(field::kModelDoc, absl::StrCat("ResidualBind", model.experiment.empty() ? "" : " of ", model.experiment,
+                                               ": binding of a protein to RNA. input: ", kInputDoc));
     proto.Message(field::kGraph, GraphBuilder(model).Build());
     opset.Int(field::kOpsetVersion, kOnnxOpset);
     proto.Message(field::kOpsets, opset);
@@ -224,8 +225,8 @@ absl::StatusOr<std::string> OnnxModel(const ModelFile& model) {
     }
     if (proto.bytes().size() <= kMost) return proto.bytes();
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("the model's ", values, " bytes of parameters do not fit in an ONNX file; expected less than 2 GiB"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      "the model's ", values, " bytes of parameters do not fit in an ONNX file; expected less than 2 GiB"));
 }
 
 }  // namespace rb

@@ -1,5 +1,6 @@
 // Runs ONNX graphs node by node in double, from the operators' published definitions
-// (https://github.com/onnx/onnx/blob/v1.12.0/docs/Operators.md) and nothing of our network: an oracle for exported models.
+// (https://github.com/onnx/onnx/blob/v1.12.0/docs/Operators.md) and nothing of our network: an oracle for exported
+// models.
 #ifndef RB_TESTS_MODEL_ONNX_EVALUATOR_H_
 #define RB_TESTS_MODEL_ONNX_EVALUATOR_H_
 
@@ -91,7 +92,8 @@ class OnnxEvaluator {
   }
   void OnlyAttributes(const std::vector<std::string>& known) const {
     for (const auto& attribute : node_->attribute()) {
-      Demand(std::find(known.begin(), known.end(), attribute.name()) != known.end(), "no attribute " + attribute.name());
+      Demand(std::find(known.begin(), known.end(), attribute.name()) != known.end(),
+             "no attribute " + attribute.name());
     }
   }
 
@@ -129,7 +131,8 @@ class OnnxEvaluator {
   OnnxTensor Conv() const {
     OnlyAttributes({"kernel_shape", "dilations", "pads", "strides"});
     const OnnxTensor &x = *inputs_.at(0), &w = *inputs_.at(1);
-    Demand(x.dims.size() == 3 && w.dims.size() == 3 && x.dims[1] == w.dims[1] && inputs_.size() == 2, "matching [N][C][L]");
+    Demand(x.dims.size() == 3 && w.dims.size() == 3 && x.dims[1] == w.dims[1] && inputs_.size() == 2,
+           "matching [N][C][L]");
     const int64_t channels = x.dims[1], length = x.dims[2], taps = w.dims[2];
     Demand(Ints("kernel_shape", {taps}) == std::vector<int64_t>{taps}, "the kernel's own width");
     const int64_t dilation = Ints("dilations", {1}).at(0), stride = Ints("strides", {1}).at(0);
@@ -156,8 +159,8 @@ class OnnxEvaluator {
     for (int i = 1; i < 5; ++i) Demand(inputs_[i]->dims == std::vector<int64_t>{channels}, "a value a channel");
     for (size_t at = 0; at < y.values.size(); ++at) {
       const auto c = static_cast<size_t>(static_cast<int64_t>(at) / inner % channels);
-      y.values[at] = (y.values[at] - inputs_[3]->values[c]) / std::sqrt(inputs_[4]->values[c] + Float("epsilon", 1e-5)) *
-                         inputs_[1]->values[c] +
+      y.values[at] = (y.values[at] - inputs_[3]->values[c]) /
+                         std::sqrt(inputs_[4]->values[c] + Float("epsilon", 1e-5)) * inputs_[1]->values[c] +
                      inputs_[2]->values[c];
     }
     return y;

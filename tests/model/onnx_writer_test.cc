@@ -8,6 +8,7 @@
 #include <onnx/shape_inference/implementation.h>
 
 #include <cmath>
+#include <limits>
 #include <map>
 #include <set>
 #include <string>
@@ -66,7 +67,8 @@ ModelFile ModelOf(const Case& c) {
   model.experiment = "EXP \u00e91";
   model.transform.kind = TransformKind::kLog;
   model.transform.mean = 0.1;
-  if (c.shape.structure > 0) model.structure_source = test::ToyDataset(1, 1, 20, c.shape.structure).sequences.TrackSource();
+  if (c.shape.structure > 0)
+    model.structure_source = test::ToyDataset(1, 1, 20, c.shape.structure).sequences.TrackSource();
   model.parameters = test::RandomParameters(c.shape, 17);
   return model;
 }
