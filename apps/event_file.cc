@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
+#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "data/writers.h"
@@ -104,8 +104,9 @@ uint32_t MaskedCrc32c(std::string_view bytes) {
 }
 
 absl::Status EventFile::Begin(int steps, double seconds) {
-  std::ifstream file(path_, std::ios::binary);
-  const std::string bytes(std::istreambuf_iterator<char>(file), {});
+  std::ostringstream content;
+  content << std::ifstream(path_, std::ios::binary).rdbuf();  // nothing where nothing can be read
+  const std::string bytes = content.str();
   size_t end = RecordEnd(bytes, 0);
   steps_ = 0;
   if (end == std::string::npos || bytes.substr(0, end).find(kVersion) == std::string::npos) {
