@@ -27,7 +27,7 @@ constexpr Command kCommands[] = {
     {"fold", "tell how likely each base is paired, and in which kind of loop it is", DefineFold},
     {"ism", "map what every substitution does to a prediction", DefineIsm},
     {"motif", "align k-mers, convert motif files, compare motifs", DefineMotif},
-    {"model", "look into a model file (model info FILE)", DefineModel},
+    {"model", "look into model files, write them for other programs, read Keras' weights", DefineModel},
     {"manual", "print all help as one page, or completion for bash", DefineManual},
     {"bench", "time training steps and scoring on this machine", DefineBench},
     {"doctor", "check machine, device, memory and disk", DefineDoctor},

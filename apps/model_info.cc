@@ -4,7 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "apps/command.h"
+#include "apps/model_commands.h"
 #include "apps/run_record.h"
 #include "apps/text.h"
 #include "data/sha256.h"
@@ -109,13 +109,10 @@ absl::Status Run(const Flags& flags) {
 
 }  // namespace
 
-Action DefineModel(CLI::App& app, const Invocation&) {
+Action DefineModelInfo(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  CLI::App* info = app.add_subcommand("info", "print what a model file holds");
-  info->add_option("file", flags->file, "model.safetensors")->required()->type_name("FILE");
-  info->add_flag("--json", flags->json, "as JSON, tensors included");
-  app.require_subcommand(1);
-  app.footer("Example:\n  residualbind model info models/SIM00001/model.safetensors");
+  app.add_option("file", flags->file, "model.safetensors")->required()->type_name("FILE");
+  app.add_flag("--json", flags->json, "as JSON, tensors included");
   return [flags] { return Run(*flags); };
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
+#include <functional>
 
 #include "data/text.h"
 
@@ -17,29 +18,30 @@ absl::Status Hdf5Error(std::string_view where, std::string_view expected) {
   return absl::InvalidArgumentError(Concat(where, ": found ", Hdf5Reason(), "; expected ", expected));
 }
 
-absl::StatusOr<std::vector<std::string>> ReadVariableStrings(hid_t dataset, hid_t type, hid_t space, size_t count,
-                                                             std::string_view where) {
+// Strings wherever they are: read(type, out) is H5Dread or H5Aread of all of them.
+struct StringSource {
+  Hdf5Handle type, space;
+  std::function<herr_t(hid_t type, void* out)> read;
+  std::string where;
+};
+
+absl::StatusOr<std::vector<std::string>> ReadVariableStrings(const StringSource& source, size_t count) {
   std::vector<char*> pointers(count, nullptr);
-  if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, pointers.data()) < 0) {
-    return Hdf5Error(where, "readable strings");
-  }
+  if (source.read(source.type.id(), pointers.data()) < 0) return Hdf5Error(source.where, "readable strings");
   std::vector<std::string> strings;
   for (const char* pointer : pointers) strings.emplace_back(pointer ? pointer : "");
-  H5Dvlen_reclaim(type, space, H5P_DEFAULT, pointers.data());
+  H5Dvlen_reclaim(source.type.id(), source.space.id(), H5P_DEFAULT, pointers.data());
   return strings;
 }
 
-absl::StatusOr<std::vector<std::string>> ReadFixedStrings(hid_t dataset, hid_t type, size_t count,
-                                                          std::string_view where) {
-  const size_t size = H5Tget_size(type);
+absl::StatusOr<std::vector<std::string>> ReadFixedStrings(const StringSource& source, size_t count) {
+  const size_t size = H5Tget_size(source.type.id());
   if (size == 0 || size > kMaxStringBytes) {
     return absl::InvalidArgumentError(
-        Concat(where, ": found strings of ", size, " bytes; expected 1 to ", kMaxStringBytes));
+        Concat(source.where, ": found strings of ", size, " bytes; expected 1 to ", kMaxStringBytes));
   }
   std::string bytes(count * size, '\0');
-  if (H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()) < 0) {
-    return Hdf5Error(where, "readable strings");
-  }
+  if (source.read(source.type.id(), bytes.data()) < 0) return Hdf5Error(source.where, "readable strings");
   std::vector<std::string> strings;
   for (size_t i = 0; i < count; ++i) {
     std::string one = bytes.substr(i * size, size);
@@ -48,6 +50,22 @@ absl::StatusOr<std::vector<std::string>> ReadFixedStrings(hid_t dataset, hid_t t
     strings.push_back(std::move(one));
   }
   return strings;
+}
+
+absl::StatusOr<std::vector<std::string>> ReadStrings(const StringSource& source, bool empty_of_any_type) {
+  const hssize_t count = source.space.ok() ? H5Sget_simple_extent_npoints(source.space.id()) : -1;
+  if (count == 0 && empty_of_any_type) return std::vector<std::string>();
+  if (count < 0 || !source.type.ok() || H5Tget_class(source.type.id()) != H5T_STRING) {
+    return absl::InvalidArgumentError(Concat(source.where, ": found values that are not strings; expected strings"));
+  }
+  if (static_cast<hsize_t>(count) > kMaxStrings) {
+    return absl::InvalidArgumentError(
+        Concat(source.where, ": found ", count, " strings; expected at most ", kMaxStrings));
+  }
+  if (count == 0) return std::vector<std::string>();
+  // The file's own type: HDF5 does not convert between character sets.
+  if (H5Tis_variable_str(source.type.id()) > 0) return ReadVariableStrings(source, static_cast<size_t>(count));
+  return ReadFixedStrings(source, static_cast<size_t>(count));
 }
 
 }  // namespace
@@ -86,7 +104,8 @@ absl::StatusOr<Hdf5Array> Hdf5Array::Open(hid_t parent, const std::string& name,
   Hdf5Array array;
   array.where_ = where;
   array.dataset_ = Hdf5Handle(H5Dopen2(parent, name.c_str(), H5P_DEFAULT), H5Dclose);
-  if (!array.dataset_.ok()) return Hdf5Error(where, Concat("a dataset of this name with ", rank, " axes"));
+  const std::string expected = rank == kAnyRank ? "1 to 3" : Concat(rank);
+  if (!array.dataset_.ok()) return Hdf5Error(where, Concat("a dataset of this name with ", expected, " axes"));
   const Hdf5Handle type(H5Dget_type(array.dataset_.id()), H5Tclose);
   const H5T_class_t kind = type.ok() ? H5Tget_class(type.id()) : H5T_NO_CLASS;
   if (kind != H5T_INTEGER && kind != H5T_FLOAT) {
@@ -95,10 +114,10 @@ absl::StatusOr<Hdf5Array> Hdf5Array::Open(hid_t parent, const std::string& name,
   }
   const Hdf5Handle space(H5Dget_space(array.dataset_.id()), H5Sclose);
   const int found = space.ok() ? H5Sget_simple_extent_ndims(space.id()) : -1;
-  if (found != rank) {
-    return absl::InvalidArgumentError(Concat(where, ": found ", found, " axes; expected ", rank));
+  if (rank == kAnyRank ? found < 1 || found > 3 : found != rank) {
+    return absl::InvalidArgumentError(Concat(where, ": found ", found, " axes; expected ", expected));
   }
-  std::vector<hsize_t> dims(static_cast<size_t>(rank));
+  std::vector<hsize_t> dims(static_cast<size_t>(found));
   H5Sget_simple_extent_dims(space.id(), dims.data(), nullptr);
   for (const hsize_t n : dims) {
     if (n > static_cast<hsize_t>(INT32_MAX)) {
@@ -127,22 +146,20 @@ absl::StatusOr<std::vector<std::string>> ReadHdf5Strings(hid_t parent, const std
                                                          const std::string& where) {
   const Hdf5Handle dataset(H5Dopen2(parent, name.c_str(), H5P_DEFAULT), H5Dclose);
   if (!dataset.ok()) return Hdf5Error(where, "a dataset of strings");
-  const Hdf5Handle file_type(H5Dget_type(dataset.id()), H5Tclose);
-  const Hdf5Handle space(H5Dget_space(dataset.id()), H5Sclose);
-  if (!file_type.ok() || !space.ok() || H5Tget_class(file_type.id()) != H5T_STRING) {
-    return absl::InvalidArgumentError(Concat(where, ": found values that are not strings; expected strings"));
-  }
-  const hssize_t count = H5Sget_simple_extent_npoints(space.id());
-  if (count < 0 || static_cast<hsize_t>(count) > kMaxStrings) {
-    return absl::InvalidArgumentError(Concat(where, ": found ", count, " strings; expected at most ", kMaxStrings));
-  }
-  const size_t strings = static_cast<size_t>(count);
-  if (strings == 0) return std::vector<std::string>();
-  // The file's own type: HDF5 does not convert between character sets.
-  if (H5Tis_variable_str(file_type.id()) > 0) {
-    return ReadVariableStrings(dataset.id(), file_type.id(), space.id(), strings, where);
-  }
-  return ReadFixedStrings(dataset.id(), file_type.id(), strings, where);
+  const auto read = [&](hid_t type, void* out) {
+    return H5Dread(dataset.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
+  };
+  return ReadStrings({{H5Dget_type(dataset.id()), H5Tclose}, {H5Dget_space(dataset.id()), H5Sclose}, read, where},
+                     /*empty_of_any_type=*/false);
+}
+
+absl::StatusOr<std::vector<std::string>> ReadHdf5StringAttribute(hid_t object, const std::string& name,
+                                                                 const std::string& where) {
+  const Hdf5Handle attribute(H5Aopen(object, name.c_str(), H5P_DEFAULT), H5Aclose);
+  if (!attribute.ok()) return Hdf5Error(where, "an attribute of strings");
+  const auto read = [&](hid_t type, void* out) { return H5Aread(attribute.id(), type, out); };
+  return ReadStrings({{H5Aget_type(attribute.id()), H5Tclose}, {H5Aget_space(attribute.id()), H5Sclose}, read, where},
+                     /*empty_of_any_type=*/true);
 }
 
 }  // namespace rb

@@ -68,7 +68,8 @@ bool LooksLikeHdf5(const std::string& path);
 class Hdf5Array {
  public:
   // Errors: InvalidArgument when `name` is absent from `parent`, is no dataset, is not of integers or floats or has not
-  // `rank` axes. `where` is "FILE:/NAME" for messages.
+  // `rank` axes (kAnyRank: 1 to 3). `where` is "FILE:/NAME" for messages.
+  static constexpr int kAnyRank = 0;
   static absl::StatusOr<Hdf5Array> Open(hid_t parent, const std::string& name, const std::string& where, int rank);
 
   const std::vector<int64_t>& shape() const { return shape_; }
@@ -85,6 +86,10 @@ class Hdf5Array {
 // A one-axis or scalar dataset of fixed or variable-length strings.
 absl::StatusOr<std::vector<std::string>> ReadHdf5Strings(hid_t parent, const std::string& name,
                                                          const std::string& where);
+// The same of an object's attribute. One without values is an empty list whatever its type is (NumPy's empty list is
+// one of doubles).
+absl::StatusOr<std::vector<std::string>> ReadHdf5StringAttribute(hid_t object, const std::string& name,
+                                                                 const std::string& where);
 
 }  // namespace rb
 

@@ -1,12 +1,9 @@
 // Writes the authors' HDF5 layout (writers.h), compressed, a block of rows at a time.
 //
-// The file is made in memory by HDF5's core driver and written by WriteFile. HDF5 cannot give up a file whose disk is
-// full: closing fails, the file stays open, and the library tries again and crashes when the process ends. Memory: the
-// compressed file, 34 MB for 40 experiments of 241,357 probes.
+// The file is made in memory (data/hdf5_image.h): 34 MB, compressed, for 40 experiments of 241,357 probes.
 #include <hdf5.h>
 
 #include <algorithm>
-#include <cstring>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -15,6 +12,7 @@
 
 #include "data/dataset_checksums.h"
 #include "data/hdf5_file.h"
+#include "data/hdf5_image.h"
 #include "data/text.h"
 #include "data/writers.h"
 #include "kernels/packed_bases.h"
@@ -22,23 +20,11 @@
 namespace rb {
 namespace {
 
-constexpr hsize_t kBlockRows = 1024;             // rows of one HDF5 chunk, and of one write
-constexpr size_t kImageStep = size_t{16} << 20;  // bytes by which the image grows
-constexpr unsigned kDeflateLevel = 1;            // one-hot rows shrink about 20 times; higher levels only take longer
-
-absl::Status WriteFailed(const std::string& what) {
-  return absl::UnavailableError(Concat(what, ": writing failed (", Hdf5Reason(), "); expected enough free memory"));
-}
+constexpr hsize_t kBlockRows = 1024;   // rows of one HDF5 chunk, and of one write
+constexpr unsigned kDeflateLevel = 1;  // one-hot rows shrink about 20 times; higher levels only take longer
 
 // Fills one row of the output from one row of the data set.
 using RowFiller = std::function<void(int32_t row, float* out)>;
-
-// Without times, so that equal data make equal bytes.
-Hdf5Handle DatasetProperties() {
-  Hdf5Handle properties(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
-  H5Pset_obj_track_times(properties.id(), false);
-  return properties;
-}
 
 // A float32 dataset of shape (rows.size(), row_shape..).
 absl::Status WriteArray(hid_t file, const std::string& name, const std::vector<int32_t>& rows,
@@ -49,7 +35,7 @@ absl::Status WriteArray(hid_t file, const std::string& name, const std::vector<i
   for (const hsize_t n : row_shape) row_size *= static_cast<size_t>(n);
   const int rank = static_cast<int>(dims.size());
   const Hdf5Handle space(H5Screate_simple(rank, dims.data(), nullptr), H5Sclose);
-  const Hdf5Handle properties = DatasetProperties();
+  const Hdf5Handle properties = Hdf5DatasetProperties();
   if (!rows.empty()) {  // chunks may not be empty
     std::vector<hsize_t> chunk = dims;
     chunk[0] = std::min<hsize_t>(kBlockRows, dims[0]);
@@ -58,7 +44,7 @@ absl::Status WriteArray(hid_t file, const std::string& name, const std::vector<i
   }
   Hdf5Handle dataset(
       H5Dcreate2(file, name.c_str(), H5T_IEEE_F32LE, space.id(), H5P_DEFAULT, properties.id(), H5P_DEFAULT), H5Dclose);
-  if (!dataset.ok()) return WriteFailed(name);
+  if (!dataset.ok()) return Hdf5WriteFailed(name);
   std::vector<float> block(std::min<size_t>(kBlockRows, rows.size()) * row_size);
   for (hsize_t begin = 0; begin < dims[0]; begin += kBlockRows) {
     std::vector<hsize_t> start(dims.size(), 0), size = dims;
@@ -68,10 +54,10 @@ absl::Status WriteArray(hid_t file, const std::string& name, const std::vector<i
     const Hdf5Handle memory(H5Screate_simple(rank, size.data(), nullptr), H5Sclose);
     if (H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr) < 0 ||
         H5Dwrite(dataset.id(), H5T_NATIVE_FLOAT, memory.id(), space.id(), H5P_DEFAULT, block.data()) < 0) {
-      return WriteFailed(name);
+      return Hdf5WriteFailed(name);
     }
   }
-  return dataset.Close() ? absl::OkStatus() : WriteFailed(name);
+  return dataset.Close() ? absl::OkStatus() : Hdf5WriteFailed(name);
 }
 
 // out[4 + S][L]
@@ -90,23 +76,17 @@ void FillX(const Sequences& sequences, int32_t row, float* out) {
 
 // A dataset of fixed-length strings, of shape (names.size()).
 absl::Status WriteStrings(hid_t file, const char* where, const std::vector<std::string>& names) {
-  size_t width = 1;
-  for (const std::string& name : names) width = std::max(width, name.size());
-  std::string bytes(names.size() * width, '\0');
-  for (size_t i = 0; i < names.size(); ++i) std::memcpy(bytes.data() + i * width, names[i].data(), names[i].size());
-  const Hdf5Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
-  H5Tset_size(type.id(), width);
-  H5Tset_strpad(type.id(), H5T_STR_NULLPAD);
+  const Hdf5FixedStrings strings(names);
   const hsize_t count = names.size();
   const Hdf5Handle space(H5Screate_simple(1, &count, nullptr), H5Sclose);
-  const Hdf5Handle properties = DatasetProperties();
-  Hdf5Handle dataset(H5Dcreate2(file, where, type.id(), space.id(), H5P_DEFAULT, properties.id(), H5P_DEFAULT),
+  const Hdf5Handle properties = Hdf5DatasetProperties();
+  Hdf5Handle dataset(H5Dcreate2(file, where, strings.type.id(), space.id(), H5P_DEFAULT, properties.id(), H5P_DEFAULT),
                      H5Dclose);
-  if (!dataset.ok() ||
-      (count > 0 && H5Dwrite(dataset.id(), type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT, bytes.data()) < 0)) {
-    return WriteFailed(where);
+  if (!dataset.ok() || (count > 0 && H5Dwrite(dataset.id(), strings.type.id(), H5S_ALL, H5S_ALL, H5P_DEFAULT,
+                                              strings.bytes.data()) < 0)) {
+    return Hdf5WriteFailed(where);
   }
-  return dataset.Close() ? absl::OkStatus() : WriteFailed(where);
+  return dataset.Close() ? absl::OkStatus() : Hdf5WriteFailed(where);
 }
 
 absl::Status WriteTransformed(hid_t file, bool transformed) {
@@ -114,7 +94,7 @@ absl::Status WriteTransformed(hid_t file, bool transformed) {
   const Hdf5Handle attribute(H5Acreate2(file, "transformed", H5T_STD_I8LE, space.id(), H5P_DEFAULT, H5P_DEFAULT),
                              H5Aclose);
   const int value = transformed ? 1 : 0;
-  if (!attribute.ok() || H5Awrite(attribute.id(), H5T_NATIVE_INT, &value) < 0) return WriteFailed("transformed");
+  if (!attribute.ok() || H5Awrite(attribute.id(), H5T_NATIVE_INT, &value) < 0) return Hdf5WriteFailed("transformed");
   return absl::OkStatus();
 }
 
@@ -140,28 +120,17 @@ absl::Status WriteAll(hid_t file, const Dataset& dataset, const Split& split) {
     status = WriteStrings(file, kStructureSource, {sequences.TrackSource()});
   }
   if (status.ok()) status = WriteTransformed(file, dataset.transformed);
-  if (status.ok() && H5Fflush(file, H5F_SCOPE_GLOBAL) < 0) status = WriteFailed("flushing");
   return status;
-}
-
-// The bytes of a file that HDF5's core driver holds in memory; valid while the file is open.
-absl::StatusOr<std::string_view> MemoryImage(hid_t file) {
-  const ssize_t size = H5Fget_file_image(file, nullptr, 0);  // without the buffer's slack, unlike H5Fget_filesize
-  void* handle = nullptr;                                    // the address of the core driver's buffer pointer
-  if (size < 0 || H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0) return WriteFailed("file image");
-  return std::string_view(*static_cast<const char**>(handle), static_cast<size_t>(size));
 }
 
 }  // namespace
 
 absl::Status WriteHdf5(const Dataset& dataset, const Split& split, const std::string& path) {
   const Hdf5Quiet quiet;
-  const Hdf5Handle properties(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
-  H5Pset_fapl_core(properties.id(), kImageStep, /*backing_store=*/0);
-  const Hdf5Handle file(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, properties.id()), H5Fclose);
-  absl::Status status = file.ok() ? WriteAll(file.id(), dataset, split) : WriteFailed("creating the file image");
+  const Hdf5Handle file = NewHdf5Image(path);
+  absl::Status status = file.ok() ? WriteAll(file.id(), dataset, split) : Hdf5WriteFailed("creating the file image");
   if (!status.ok()) return absl::Status(status.code(), Concat(path, ": ", status.message()));
-  const auto image = MemoryImage(file.id());
+  const auto image = Hdf5ImageBytes(file.id());
   if (!image.ok()) return image.status();
   return WriteFile(path, *image);
 }

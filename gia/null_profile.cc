@@ -31,9 +31,9 @@ uint64_t Threshold(double bound, double total) {
 
 absl::StatusOr<std::vector<uint64_t>> ProfileThresholds(std::span<const float> profile, int length) {
   if (profile.size() != static_cast<size_t>(length) * 4) {
-    return absl::InvalidArgumentError(absl::StrCat("the nucleotide profile has ", profile.size(), " values; expected ",
-                                                   length,
-                                                   " positions of 4 (train the model again to have one stored)"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("the nucleotide profile has ", profile.size(), " values; expected ", length,
+                     " positions of 4 (training stores them, and so does model import with --data)"));
   }
   std::vector<uint64_t> thresholds;
   for (int p = 0; p < length; ++p) {

@@ -12,6 +12,7 @@
 #include "kernels/metrics.h"
 #include "kernels/packed_bases.h"
 #include "kernels/profile_draws.h"
+#include "model/keras_import.h"
 #include "model/structure_tracks.h"
 
 namespace rb {
@@ -172,7 +173,15 @@ absl::StatusOr<std::vector<float>> TransformedTargets(const ModelFile& model, co
   const std::span<const float> raw = dataset.target(experiment);
   std::vector<float> values(rows.size());
   for (size_t i = 0; i < rows.size(); ++i) values[i] = raw[static_cast<size_t>(rows[i])];
-  if (dataset.transformed || model.transform.kind == TransformKind::kNone) return values;
+  if (dataset.transformed) return values;
+  if (model.extra.contains(kUnknownTransform)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the model of ", model.experiment,
+                     " was imported without its data, so that nothing is known of "
+                     "how its targets were transformed; expected transformed targets (prepare), or a model imported "
+                     "with --data or --transform none"));
+  }
+  if (model.transform.kind == TransformKind::kNone) return values;
   Transform transform = model.transform;
   if (model.config.preset == Preset::kPublished) {
     const auto fitted = FitTransform(model.transform.kind, model.config.preset, values, values);

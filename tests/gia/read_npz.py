@@ -62,4 +62,5 @@ def main():
             print(name, kind, shape, ascii(values[:6]), len(values), sep="|")
 
 
-main()
+if __name__ == "__main__":
+    main()
