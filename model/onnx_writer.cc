@@ -32,8 +32,10 @@ constexpr int kFloat32 = 1;  // TensorProto.FLOAT
 enum AttributeType { kFloatAttribute = 1, kIntAttribute = 2, kIntsAttribute = 7 };
 
 constexpr char kInputDoc[] =
-    "[N][position][channel]: one-hot A, C, G, U, then the structure tracks if the model takes any; zeros at padded "
-    "and unknown positions. Shorter sequences are padded on both sides, floor((positions - length) / 2) on the left.";
+    "[N][position][channel]: one-hot A, C, G, U, then the structure tracks if the model takes any (paired, unpaired; "
+    "or "
+    "paired, hairpin, internal, multi, external); zeros at padded and unknown positions. Shorter sequences are padded "
+    "on both sides, floor((positions - length) / 2) on the left.";
 
 // A tensor as ONNX wants it: element (i, j, k) of shape [a][b][c] is source[i * si + j * sj + k * sk].
 struct View {
