@@ -13,6 +13,7 @@
 #include "engine/check.h"
 #include "gia/npz_writer.h"
 #include "model/keras_file.h"
+#include "model/onnx_writer.h"
 
 namespace rb::apps {
 namespace {
@@ -45,6 +46,7 @@ struct Format {
 };
 // Every format, a line each.
 const Format kFormats[] = {
+    {"onnx", {".onnx"}, Write<OnnxModel>},
     {"keras-h5", {".h5", ".hdf5"}, Write<KerasWeightsFile>},
     {"npz", {".npz"}, WriteArrays},
 };

@@ -12,6 +12,7 @@
 #include "apps/run_record.h"
 #include "apps/train_baselines.h"
 #include "apps/train_data.h"
+#include "apps/train_events.h"
 #include "apps/train_flags.h"
 #include "apps/train_plan.h"
 #include "apps/train_progress.h"
@@ -183,8 +184,9 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
                       PlanSlots(flags.work.models_in_flight, options.models, dataset, split, machines, reporter));
   Describe(flags, config, machines, options, record);
 
-  TrainReporter observer(reporter, config.shape.classification, options.models);
+  EventReporter observer(reporter, options, flags.tensorboard);
   const absl::StatusOr<std::vector<TrainResult>> results = TrainGuarded(options, dataset, split, machines, observer);
+  RB_RETURN_IF_ERROR(observer.status());
   if (absl::IsCancelled(results.status())) return Stopped(invocation, observer.epochs());
   RB_RETURN_IF_ERROR(results.status());
   reporter.Open();

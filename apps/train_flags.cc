@@ -27,6 +27,8 @@ void AddDataFlags(CLI::App& app, TrainFlags& flags) {
                  "folder for ID/model.safetensors, ID/history.tsv, checkpoints, progress.tsv, metrics.tsv and run.json")
       ->required()
       ->type_name("DIR");
+  app.add_flag("--tensorboard", flags.tensorboard,
+               "an event file for TensorBoard beside each model too: losses, validation metric and learning rate");
   app.add_option("--experiment", flags.experiments, "ID[,ID..] or all; not needed when the data hold one experiment")
       ->delimiter(',')
       ->type_name("ID");

@@ -29,6 +29,7 @@ struct TrainFlags {
   std::optional<std::string> transform;
   std::string task = "regression";
   int64_t max_probes = 0;
+  bool tensorboard = false;
   uint64_t replicate = 0;
   int replicates = 1;
   std::vector<std::string> grid;  // NAME=V[,V..]

@@ -26,3 +26,8 @@ target_compile_definitions(rb_hwy INTERFACE "HWY_DISABLED_TARGETS=(${RB_DISABLED
 add_library(rb_hdf5 INTERFACE)
 target_include_directories(rb_hdf5 SYSTEM INTERFACE ${HDF5_C_INCLUDE_DIRS})
 target_link_libraries(rb_hdf5 INTERFACE ${HDF5_C_LIBRARIES})
+
+if(RB_TESTS)  # ONNX's own checker, which exported models must pass; the program writes them by itself
+  find_package(Protobuf REQUIRED)
+  find_package(ONNX REQUIRED CONFIG)
+endif()

@@ -93,6 +93,9 @@ absl::Status TrainRun::Resume() {
   // All of them are accepted. A damaged one must not become the previous one of the next.
   std::error_code error;
   for (const std::string& path : damaged) std::filesystem::remove(path, error);
+  for (const TrainState& state : states_) {
+    if (!state.history.empty()) observer_.OnResumed(state.history);
+  }
   if (found == 0) return absl::OkStatus();
   const int models = static_cast<int>(jobs_.size());
   observer_.OnMessage(

@@ -63,6 +63,8 @@ class TrainObserver {
   virtual ~TrainObserver() = default;
   virtual void OnProgress(const TrainProgress&) {}
   virtual void OnEpoch(const EpochReport&) {}
+  // In a resumed run, before any training: the epochs so far of a model that goes on or had stopped already.
+  virtual void OnResumed(std::span<const EpochReport>) {}
   // After each epoch of a machine's models: all models of the run, in their order.
   virtual void OnRound(std::span<const ModelStanding>) {}
   // A sentence for the log: where a resumed run starts, a model whose loss went to infinity, a run that is finished

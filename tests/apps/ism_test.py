@@ -242,6 +242,8 @@ def folders_and_records():
     maps = load("maps/ism.npz")
     for name in ("one_hot", "hypothetical"):
         equal(parse(cli.read(f"maps/{name}.npy")), maps[name], f"{name}.npy")
+        check(b"'<f4'" in cli.read(f"maps/{name}.npy")[:128], f"{name}.npy is float32, as tfmodisco-lite computes")
+        equal(maps[name][0][:2], (len(SEQUENCES), 4), f"{name}.npy: sequences, then letters, then positions")
     succeeds(*ism, "--out", "one/x.npz")
     equal(sorted(os.listdir("one")), ["x.npz", "x.run.json"], "files")
     record = load_json("one/x.run.json")

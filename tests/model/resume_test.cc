@@ -7,6 +7,8 @@
 
 #include <filesystem>
 #include <functional>
+#include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -49,10 +51,17 @@ class StopAt : public TrainObserver {
   explicit StopAt(int tick) : tick_(tick) {}
   bool ShouldStop() override { return ++ticks_ == tick_; }
   void OnMessage(const std::string& message) override { messages += message + "\n"; }
-  void OnEpoch(const EpochReport&) override { ++epochs; }
+  void OnEpoch(const EpochReport& report) override {
+    ++epochs;
+    heard[report.model].push_back(report.epoch);
+  }
+  void OnResumed(std::span<const EpochReport> history) override {
+    for (const EpochReport& report : history) heard[report.model].push_back(report.epoch);
+  }
   int ticks() const { return ticks_; }
   std::string messages;
   int epochs = 0;
+  std::map<int, std::vector<int>> heard;  // epochs by model, in the order in which they were told
 
  private:
   int tick_, ticks_ = 0;
@@ -104,6 +113,7 @@ TEST(Resume, FromEveryEpoch) {
       const auto resumed = TrainOn(options, d, &watch, 2);
       ASSERT_TRUE(resumed.ok()) << resumed.status();
       ExpectSameRun(folder.path("whole"), *whole, output, *resumed, "tick " + std::to_string(tick) + " ");
+      ExpectEqual(watch.heard, count.heard, "every epoch once, those before included");
     }
   }
 }
