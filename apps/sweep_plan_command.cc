@@ -144,7 +144,7 @@ Action DefineSweepPlan(CLI::App& app, const Invocation&) {
   AddTrainFlags(app, *flags);
   // What is decided when models are trained.
   for (const char* later :
-       {"--resume", "--device", "--dense", "--workers", "--models-in-flight", "--checkpoint-every"}) {
+       {"--resume", "--device", "--dense", "--workers", "--models-in-flight", "--checkpoint-every", "--tensorboard"}) {
     app.remove_option(app.get_option(later));
   }
   app.get_option("--out")->description("folder for manifest.tsv and plan.json, and later for the models");

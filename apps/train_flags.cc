@@ -96,8 +96,9 @@ namespace {
 // Whether a flag is about networks, or about how they are trained.
 bool IsForNetworks(const CLI::Option& option) {
   constexpr const char* kNames[] = {
-      "--resume", "--grid",  "--replicate", "--replicates", "--workers",          "--structure",       "--profiles",
-      "--energy", "--dense", "--batch",     "--precision",  "--models-in-flight", "--checkpoint-every"};
+      "--resume",           "--grid",       "--replicate", "--replicates", "--workers",   "--structure",
+      "--profiles",         "--energy",     "--dense",     "--batch",      "--precision", "--models-in-flight",
+      "--checkpoint-every", "--tensorboard"};
   const bool named =
       std::any_of(std::begin(kNames), std::end(kNames), [&](const char* name) { return option.check_name(name); });
   const std::string& group = option.get_group();
