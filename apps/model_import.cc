@@ -15,6 +15,7 @@
 #include "data/readers.h"
 #include "engine/check.h"
 #include "engine/thread_pool.h"
+#include "model/keras_config.h"
 #include "model/keras_import.h"
 #include "model/run_files.h"
 #include "model/train_job.h"
@@ -24,8 +25,8 @@ namespace {
 
 struct Flags {
   CommonFlags common;
-  std::string file, out, experiment, data, task = "regression";
-  std::optional<std::string> preset, transform;
+  std::string file, out, experiment, data;
+  std::optional<std::string> preset, transform, task;
   std::optional<int> length, pool;
   std::vector<int> dilations;
 };
@@ -50,7 +51,7 @@ absl::StatusOr<KerasChoices> ChoicesOf(const Flags& flags) {
   choices.dilations = flags.dilations;
   choices.pool = flags.pool;
   choices.length = flags.length;
-  choices.classification = flags.task == "classification";
+  if (flags.task.has_value()) choices.classification = *flags.task == "classification";
   return choices;
 }
 
@@ -92,11 +93,12 @@ std::string Summary(const ModelFile& model, const std::string& path) {
 
 absl::Status Run(const Flags& flags) {
   RB_RETURN_IF_ERROR(CheckFlags(flags));
-  RB_ASSIGN_OR_RETURN(const KerasChoices choices, ChoicesOf(flags));
+  RB_ASSIGN_OR_RETURN(KerasChoices choices, ChoicesOf(flags));
   const std::string path =
       absl::EndsWith(flags.out, ".safetensors") ? flags.out : JoinPath(flags.out, "model.safetensors");
   RB_RETURN_IF_ERROR(RefuseExisting({path}, flags.common.overwrite));
   RB_ASSIGN_OR_RETURN(const std::vector<KerasLayer> layers, ReadKerasWeights(flags.file));
+  RB_RETURN_IF_ERROR(ReadKerasConfig(flags.file, choices));
   RB_ASSIGN_OR_RETURN(ModelFile model, ModelFromKeras(layers, choices, flags.file));
   if (flags.transform.has_value() || !flags.data.empty()) model.extra.erase(kUnknownTransform);
   if (!flags.data.empty()) RB_RETURN_IF_ERROR(AddWhatDataTell(flags, model));
@@ -114,7 +116,7 @@ absl::Status Run(const Flags& flags) {
 }
 
 void AddNetworkFlags(CLI::App& app, Flags& flags) {
-  const char* group = "What weights do not say";
+  const char* group = "What weights do not say (a file by save tells some of it)";
   app.add_option("--preset", flags.preset, "paper or published (default: published for four residual convolutions)")
       ->check(CLI::IsMember({"paper", "published"}))
       ->type_name("NAME")
@@ -135,7 +137,6 @@ void AddNetworkFlags(CLI::App& app, Flags& flags) {
   app.add_option("--task", flags.task, "regression, or classification (a sigmoid behind the last layer)")
       ->check(CLI::IsMember({"regression", "classification"}))
       ->type_name("NAME")
-      ->capture_default_str()
       ->group(group);
 }
 

@@ -12,7 +12,7 @@ namespace rb {
 namespace {
 
 constexpr hsize_t kMaxStrings = 65536;
-constexpr size_t kMaxStringBytes = 4096;
+constexpr size_t kMaxStringBytes = size_t{1} << 28;  // of all strings of fixed length
 
 absl::Status Hdf5Error(std::string_view where, std::string_view expected) {
   return absl::InvalidArgumentError(Concat(where, ": found ", Hdf5Reason(), "; expected ", expected));
@@ -36,9 +36,9 @@ absl::StatusOr<std::vector<std::string>> ReadVariableStrings(const StringSource&
 
 absl::StatusOr<std::vector<std::string>> ReadFixedStrings(const StringSource& source, size_t count) {
   const size_t size = H5Tget_size(source.type.id());
-  if (size == 0 || size > kMaxStringBytes) {
-    return absl::InvalidArgumentError(
-        Concat(source.where, ": found strings of ", size, " bytes; expected 1 to ", kMaxStringBytes));
+  if (size == 0 || size > kMaxStringBytes / count) {
+    return absl::InvalidArgumentError(Concat(source.where, ": found ", count, " strings of ", size,
+                                             " bytes; expected 1 to ", kMaxStringBytes, " bytes in all"));
   }
   std::string bytes(count * size, '\0');
   if (source.read(source.type.id(), bytes.data()) < 0) return Hdf5Error(source.where, "readable strings");

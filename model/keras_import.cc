@@ -128,7 +128,7 @@ class Importer {
     if (model_.config.shape.structure > 0) model_.structure_source = kGivenProfiles;
     model_.best_metric = std::numeric_limits<double>::quiet_NaN();
     model_.extra["imported"] = "keras weights";
-    if (!choices_.classification) model_.extra[kUnknownTransform] = "1";
+    if (!model_.config.shape.classification) model_.extra[kUnknownTransform] = "1";
     return std::move(model_);
   }
 
@@ -170,7 +170,7 @@ class Importer {
     }
     shape.hidden = static_cast<int>(network_.dense[0].kernel->shape[1]);
     shape.pool = choices_.pool.value_or(shape.pool);
-    shape.classification = choices_.classification;
+    shape.classification = choices_.classification.value_or(false);
     RB_RETURN_IF_ERROR(SetLength(shape));
     const absl::Status valid = ValidateConfig(model_.config);
     if (!valid.ok()) return absl::InvalidArgumentError(absl::StrCat(file_, ": ", valid.message()));
@@ -187,8 +187,8 @@ class Importer {
     if (shape.pool < 1) return Fault(file_, absl::StrCat("a pool of ", shape.pool), "1 or more");
     for (const int64_t length : choices_.length.has_value() ? std::vector<int64_t>{*choices_.length}
                                                             : std::vector<int64_t>{41, 39, pools * shape.pool}) {
-      if (length / shape.pool != pools || length > std::numeric_limits<int>::max()) continue;
-      shape.length = static_cast<int>(length);
+      if (length / shape.pool != pools) continue;
+      shape.length = static_cast<int>(std::min<int64_t>(length, std::numeric_limits<int>::max()));
       return absl::OkStatus();
     }
     return Fault(dense.where, absl::StrCat(ShapeText(dense), ", ", pools, " positions after pooling"),

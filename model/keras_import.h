@@ -19,11 +19,11 @@ inline constexpr char kUnknownTransform[] = "target.unknown";
 // What weights do not say.
 struct KerasChoices {
   std::string experiment;
-  std::optional<Preset> preset;  // else published with four residual convolutions, paper with any other number
-  std::vector<int> dilations;    // else 1, 2, 4, ..
-  std::optional<int> pool;       // else 10
-  std::optional<int> length;     // else 41 or 39 where it fits the dense layer, or pools * pool
-  bool classification = false;   // a sigmoid behind the last layer
+  std::optional<Preset> preset;        // else published with four residual convolutions, paper with any other number
+  std::vector<int> dilations;          // else 1, 2, 4, ..
+  std::optional<int> pool;             // else 10
+  std::optional<int> length;           // else 41 or 39 where it fits the dense layer, or pools * pool
+  std::optional<bool> classification;  // a sigmoid behind the last layer; else false
 };
 
 // Layers are told by their shapes, and of one kind they are in the network's order: convolutions [tap, in, out], the
