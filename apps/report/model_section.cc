@@ -72,7 +72,7 @@ std::string Pictures(const ReportModel& model, const std::string& id, const Repo
   if (a.motif.has_value())
     add(DrawLogo(plot::InformationLogo(*a.motif), style), "logo", "Motif of the strongest k-mers");
   if (!a.kmers.empty()) {
-    const size_t shown = std::min<size_t>(a.kmers.size(), 15);
+    const size_t shown = std::min<size_t>(a.kmers.size(), 10);
     add(DrawKmers({a.kmers.begin(), a.kmers.begin() + static_cast<ptrdiff_t>(shown)}, style), "kmers",
         "Strongest k-mers");
   }

@@ -74,7 +74,7 @@ std::string Tiles(const ReportData& data) {
     if (several) {
       const auto [least, most] = std::minmax_element(metrics.begin(), metrics.end());
       absl::StrAppend(&text, Tile("median", HtmlNumber(Median(metrics), 3)),
-                      Tile("from, to", absl::StrCat(HtmlNumber(*least, 3), " \u2013 ", HtmlNumber(*most, 3))));
+                      Tile("range", absl::StrCat(HtmlNumber(*least, 3), " \u2013 ", HtmlNumber(*most, 3))));
     }
   }
   if (!squares.empty())

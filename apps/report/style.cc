@@ -62,19 +62,24 @@ input[type=search] {
 table { width: 100%; border-collapse: separate; border-spacing: 0; font-size: .92rem; }
 th, td { padding: .4rem .7rem; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line); }
 tbody tr:last-child > * { border-bottom: 0; }
-thead th { position: sticky; top: 0; z-index: 2; background: var(--wash); font-weight: 600; }
+thead th {
+  position: sticky; top: 0; z-index: 2; background: var(--wash); font-weight: 600; line-height: 1.25;
+  white-space: normal; vertical-align: bottom;
+}
 th[scope=row] { position: sticky; left: 0; z-index: 1; background: var(--paper); font-weight: 400; }
 thead th:first-child { left: 0; z-index: 3; }
 tbody tr:hover > * { background: var(--wash); }
 .n { text-align: right; font-variant-numeric: tabular-nums; }
 .k { font-family: var(--mono); font-size: .9em; }
-th button { padding: 0; border: 0; background: none; color: inherit; font: inherit; pointer-events: none; }
+th button {
+  padding: 0; border: 0; background: none; color: inherit; font: inherit; text-align: inherit; pointer-events: none;
+}
 .js th button { cursor: pointer; pointer-events: auto; }
 .js th button:hover { color: var(--accent); }
-.js th button::after { content: "\2195"; display: inline-block; width: 1em; margin-left: .25em; color: transparent; }
-.js th button:hover::after, .js th button:focus-visible::after { color: var(--soft); }
-.js th[aria-sort=ascending] button::after { content: "\2191"; color: var(--accent); }
-.js th[aria-sort=descending] button::after { content: "\2193"; color: var(--accent); }
+.js th button { position: relative; }
+.js th button::after { position: absolute; left: 100%; width: .7rem; text-align: center; color: var(--accent); }
+.js th[aria-sort=ascending] button::after { content: "\2191"; }
+.js th[aria-sort=descending] button::after { content: "\2193"; }
 
 details.model { border-top: 1px solid var(--line); }
 details.model:last-of-type { border-bottom: 1px solid var(--line); }

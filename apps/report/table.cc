@@ -17,7 +17,7 @@ namespace {
 
 // A motif small enough for a line of text: information content, letters only.
 plot::Drawing Chip(const Pwm& pwm, const plot::Style& style) {
-  constexpr double kWidth = 9, kHeight = 20;  // points, of a letter and of two bits
+  constexpr double kWidth = 7, kHeight = 16;  // points, of a letter and of two bits
   plot::Drawing drawing(kWidth * static_cast<double>(pwm.columns.size()), kHeight);
   for (size_t i = 0; i < pwm.columns.size(); ++i) {
     const auto& column = pwm.columns[i];
@@ -45,10 +45,9 @@ std::vector<Column> ColumnsOf(const ReportData& data) {
   std::vector<Column> columns = {{"model", false}};
   for (const MetricColumn& metric : MetricColumns(data.classification)) {
     const std::string name = metric.name;
-    if (data.classification && name != "auroc" && name != "aupr") continue;
+    if (data.classification ? name != "auroc" && name != "aupr" : name == "mse") continue;
     columns.push_back({name == "pearson"    ? "Pearson"
                        : name == "spearman" ? "Spearman"
-                       : name == "mse"      ? "MSE"
                        : name == "auroc"    ? "AUROC"
                                             : "AUPR",
                        true});
@@ -101,8 +100,7 @@ std::string Row(const ReportModel& model, size_t index, const ReportData& data, 
   }
   std::string row = absl::StrCat("<tr data-section=\"", id, "\" data-key=\"", Html(key),
                                  "\"><th scope=\"row\"><a href=\"#", id, "\">", Html(model.name), "</a></th>");
-  const auto metrics = MetricColumns(data.classification);
-  for (size_t c = data.classification ? MainMetricIndex(true) : 0; c < metrics.size(); ++c) {
+  for (size_t c = MainMetricIndex(data.classification), end = c + 2; c < end; ++c) {
     absl::StrAppend(&row, NumberCell(model.metrics[c], 4));
   }
   absl::StrAppend(&row, CountCell(model.n), CountCell(model.file.epochs), CountCell(model.file.best_epoch));
