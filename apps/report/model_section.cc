@@ -44,7 +44,8 @@ ReportFacts FactsOf(const ReportModel& model, const ReportData& data, const Repo
   const auto metrics = MetricColumns(data.classification);
   for (size_t c = 0; c < metrics.size(); ++c) {
     if (!std::isfinite(model.metrics[c])) continue;
-    absl::StrAppend(&test, test.empty() ? "" : ", ", metrics[c].name, " ", HtmlNumber(model.metrics[c], 4));
+    absl::StrAppend(&test, test.empty() ? "" : ", ", MetricLabel(metrics[c].name), " ",
+                    HtmlNumber(model.metrics[c], 4));
   }
   if (!test.empty()) {
     if (std::isfinite(model.n)) absl::StrAppend(&test, ", ", Grouped(static_cast<int64_t>(model.n)), " probes");

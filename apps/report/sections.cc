@@ -5,6 +5,7 @@
 #include <set>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/metrics_table.h"
@@ -131,6 +132,12 @@ std::string Provenance(const ReportData& data) {
 }
 
 }  // namespace
+
+std::string MetricLabel(const std::string& name) {
+  if (name == "pearson") return "Pearson";
+  if (name == "spearman") return "Spearman";
+  return absl::AsciiStrToUpper(name);
+}
 
 std::string MainMetric(bool classification) { return classification ? "AUROC" : "Pearson"; }
 

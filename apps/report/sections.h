@@ -35,7 +35,8 @@ std::string ReportSection(const ReportModel& model, size_t index, const ReportDa
 // <dl> of labels and plain texts; command lines and checksums in a fixed font.
 std::string ReportList(const ReportFacts& facts);
 
-// "Pearson" or "AUROC": the metric that stands for a model.
+std::string MetricLabel(const std::string& name);  // of MetricColumns: "Pearson", "MSE"
+// "Pearson" or "AUROC": the metric that stands for a model. The one behind it is shown beside it.
 std::string MainMetric(bool classification);
 size_t MainMetricIndex(bool classification);  // in ReportModel::metrics
 

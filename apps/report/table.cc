@@ -43,14 +43,9 @@ struct Column {
 
 std::vector<Column> ColumnsOf(const ReportData& data) {
   std::vector<Column> columns = {{"model", false}};
-  for (const MetricColumn& metric : MetricColumns(data.classification)) {
-    const std::string name = metric.name;
-    if (data.classification ? name != "auroc" && name != "aupr" : name == "mse") continue;
-    columns.push_back({name == "pearson"    ? "Pearson"
-                       : name == "spearman" ? "Spearman"
-                       : name == "auroc"    ? "AUROC"
-                                            : "AUPR",
-                       true});
+  const auto metrics = MetricColumns(data.classification);
+  for (size_t c = MainMetricIndex(data.classification), end = c + 2; c < end; ++c) {
+    columns.push_back({MetricLabel(metrics[c].name), true});
   }
   for (const char* title : {"probes", "epochs", "best epoch"}) columns.push_back({title, true});
   if (!data.with_gia) return columns;
