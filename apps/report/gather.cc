@@ -143,7 +143,8 @@ void AddSettings(std::vector<ReportModel>* models) {
 }
 
 // The rows of metrics.tsv belong to models by their folder, which train and sweep name where experiments have several.
-absl::Status AddMetrics(const std::string& path, ReportData* data) {
+// `all`: whether the table should be about these models alone.
+absl::Status AddMetrics(const std::string& path, bool all, ReportData* data) {
   RB_ASSIGN_OR_RETURN(const plot::Table table, plot::Table::Read(path));
   const char* key = table.Has("folder") ? "folder" : table.Has("model") ? "model" : "experiment";
   RB_ASSIGN_OR_RETURN(const std::vector<std::string> names, table.Texts(key));
@@ -171,13 +172,13 @@ absl::Status AddMetrics(const std::string& path, ReportData* data) {
     model.n = counts[row->second];
     for (size_t c = 0; c < columns.size(); ++c) model.metrics[c] = columns[c][row->second];
   }
-  if (!without.empty() && data->models.size() > 1) {
+  if (!without.empty()) {
     data->remarks.push_back(absl::StrCat("metrics.tsv has no row for ", without.size(), " of ", data->models.size(),
                                          " models, the first of them ", without[0], "."));
   }
-  if (data->models.size() > 1 && names.size() > matched) {
+  if (all && names.size() > matched) {
     data->remarks.push_back(
-        absl::StrCat("metrics.tsv has ", names.size() - matched, " rows about models that are not here."));
+        absl::StrCat("Rows of metrics.tsv about models that are not here: ", names.size() - matched, "."));
   }
   return absl::OkStatus();
 }
@@ -275,7 +276,7 @@ absl::StatusOr<ReportData> GatherReport(const std::string& run, const std::strin
   }
   AddSettings(&data.models);
   const std::string table = JoinPath(places.records, "metrics.tsv");
-  if (Exists(table)) RB_RETURN_IF_ERROR(AddMetrics(table, &data));
+  if (Exists(table)) RB_RETURN_IF_ERROR(AddMetrics(table, run == places.records, &data));
   RB_RETURN_IF_ERROR(AddHistories(&data));
   RB_ASSIGN_OR_RETURN(const Json record, ReadRecord(JoinPath(places.records, "run.json")));
   data.run = FactsOf(record);

@@ -132,8 +132,8 @@ class Browser:
             raise RuntimeError(f"{script}: {result['exceptionDetails']}")
         return result["result"].get("value")
 
-    def open(self, path):
-        """Loads a file; returns the seconds until it was there and had been drawn once."""
+    def open(self, path, drawn=True):
+        """Loads a file; returns the seconds until it was there and, unless scripts are off, had been drawn once."""
         self.events.clear()
         start = time.monotonic()
         self.call("Page.navigate", url=pathlib.Path(path).resolve().as_uri())
@@ -141,7 +141,8 @@ class Browser:
             if time.monotonic() - start > LIMIT:
                 raise RuntimeError(f"{path} does not load")
             self.note(json.loads(self.socket.receive()))
-        self.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+        if drawn:
+            self.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
         return time.monotonic() - start
 
     def press(self, key, code):
@@ -154,11 +155,3 @@ class Browser:
         self.process.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-
-def dump(program, path, *flags):
-    """The document as it stands when the page has loaded."""
-    with tempfile.TemporaryDirectory(prefix="residualbind-browser-") as folder:
-        root = ["--no-sandbox"] if os.geteuid() == 0 else []
-        done = subprocess.run([program, "--headless=new", *root, "--disable-gpu", "--disable-dev-shm-usage", f"--user-data-dir={folder}", *flags,
-                               "--dump-dom", pathlib.Path(path).resolve().as_uri()], capture_output=True, timeout=2 * LIMIT)
-        return done.stdout.decode()

@@ -24,35 +24,25 @@ def small_run():
 
 
 def copies(run, gia, count):
-    """The run and its answers again and again, under other names."""
+    """The run's folders and its answers again and again, under other names. gia counts models that share an experiment."""
     names = [path.parent.name for path in sorted(pathlib.Path(run).glob("*/model.safetensors"))]
-    lines = {p: pathlib.Path(p).read_text().splitlines() for p in [f"{run}/metrics.tsv", *map(str, pathlib.Path(gia).glob("*.tsv"))]}
-    pathlib.Path("many").mkdir()
+    lines = {path.name: path.read_text().splitlines() for path in pathlib.Path(gia).glob("*.tsv")}
+    metrics = pathlib.Path(run, "metrics.tsv").read_text().splitlines()
     pathlib.Path("many-gia/kmers").mkdir(parents=True)
-    out = {path: [rows[0]] for path, rows in lines.items()}
+    out = {name: [rows[0]] for name, rows in lines.items()}
+    rows_of = {row.split("\t")[0]: row for row in metrics}
+    found = [metrics[0].replace("experiment\t", "experiment\tmodel\t")]
     for i in range(count):
-        old, new = names[i % len(names)], f"COPY{i + 1:05}"
-        folder = pathlib.Path("many", new)
-        shutil.copytree(f"{run}/{old}", folder, ignore=shutil.ignore_patterns("checkpoint*"))
-        # The experiment's name stands in the file's metadata; the new one has its length.
-        data = (folder / "model.safetensors").read_bytes()
-        assert len(old) + 1 == len(new) and data.count(f'"{old}"'.encode()) == 1
-        rename_in(folder / "model.safetensors", data, old, new)
-        shutil.copy(f"{gia}/kmers/{old}.tsv", f"many-gia/kmers/{new}.tsv")
-        for path, rows in lines.items():
-            out[path] += [new + row[len(old):] for row in rows[1:] if row.startswith(old + "\t")]
-    for path, rows in out.items():
-        target = "many/metrics.tsv" if path.startswith(run + "/") else f"many-gia/{pathlib.Path(path).name}"
-        pathlib.Path(target).write_text("\n".join(rows) + "\n")
+        old, folder, asked = names[i % len(names)], f"COPY{i + 1:05}", f"{names[i % len(names)]}-model{i + 1}"
+        shutil.copytree(f"{run}/{old}", f"many/{folder}", ignore=shutil.ignore_patterns("checkpoint*"))
+        found.append(rows_of[old].replace("\t", f"\t{folder}\t", 1))
+        shutil.copy(f"{gia}/kmers/{old}.tsv", f"many-gia/kmers/{asked}.tsv")
+        for name, rows in lines.items():
+            out[name] += [asked + row[len(old):] for row in rows[1:] if row.startswith(old + "\t")]
+    for name, rows in out.items():
+        pathlib.Path("many-gia", name).write_text("\n".join(rows) + "\n")
+    pathlib.Path("many/metrics.tsv").write_text("\n".join(found) + "\n")
     shutil.copy(f"{run}/run.json", "many/run.json")
-
-
-def rename_in(path, data, old, new):
-    """Replaces the name in a safetensors header, whose length goes first and is a multiple of eight."""
-    size = int.from_bytes(data[:8], "little")
-    header = data[8:8 + size].rstrip().replace(f'"{old}"'.encode(), f'"{new}"'.encode())
-    header += b" " * (-len(header) % 8)
-    path.write_bytes(len(header).to_bytes(8, "little") + header + data[8 + size:])
 
 
 def column(browser, name):
@@ -139,7 +129,14 @@ def three_models_in_a_browser():
 def without_scripts():
     small_run()
     succeeds("report", "--run", "models", "--gia", "gia", "--progress", "none")
-    dump = devtools.dump(devtools.find(), "report.html", "--blink-settings=scriptEnabled=false")
+    browser = devtools.Browser(devtools.find())
+    try:
+        browser.call("Emulation.setScriptExecutionDisabled", value=True)
+        browser.open("report.html", drawn=False)
+        root = browser.call("DOM.getDocument", depth=0)["root"]
+        dump = browser.call("DOM.getOuterHTML", nodeId=root["nodeId"])["outerHTML"]
+    finally:
+        browser.close()
     equal(dump.count("<details class=\"model\""), 3, "sections")
     check('<html lang="en">' in dump, "no script has run")
     check(dump.count("<svg") >= 3 * 9, f"{dump.count('<svg')} pictures without a script")
