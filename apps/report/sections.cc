@@ -162,7 +162,7 @@ std::string ReportList(const ReportFacts& facts) {
 std::string ReportFigure(const absl::StatusOr<Drawing>& drawing, const std::string& id, const std::string& caption,
                          const std::string& of) {
   if (!drawing.ok()) return "";
-  return absl::StrCat("<figure><figcaption>", Html(caption),
+  return absl::StrCat(drawing->width() > 400 ? "<figure class=\"wide\">" : "<figure>", "<figcaption>", Html(caption),
                       "</figcaption><div class=\"picture\" role=\"img\" aria-label=\"",
                       Html(of.empty() ? caption : absl::StrCat(of, ": ", caption)), "\">",
                       plot::SvgInline(*drawing, id), "</div></figure>\n");

@@ -37,11 +37,15 @@ code { font: .86em/1.5 var(--mono); overflow-wrap: anywhere; }
 .facts dt { color: var(--soft); }
 .facts dd { margin: 0; overflow-wrap: anywhere; }
 
-.pictures { display: flex; flex-wrap: wrap; gap: 1.5rem; align-items: flex-start; margin: 1.25rem 0; }
-figure { margin: 0; max-width: 100%; }
+.pictures {
+  display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 22rem), 1fr)); gap: 1.5rem;
+  align-items: start; margin: 1.25rem 0;
+}
+@media (min-width: 56rem) { .wide { grid-column: span 2; } }
+figure { margin: 0; min-width: 0; }
 figcaption { margin: 0 0 .35rem; color: var(--soft); font-size: .9rem; }
 .picture { padding: .35rem; border: 1px solid var(--line); border-radius: 6px; background: #fff; }
-.picture svg { display: block; max-width: 100%; height: auto; }
+.picture svg { display: block; max-width: 100%; height: auto; margin: 0 auto; }
 .chip { display: inline-block; padding: 2px 3px; border-radius: 3px; background: #fff; vertical-align: middle; }
 .chip svg { display: block; }
 
@@ -64,8 +68,9 @@ th, td { padding: .4rem .7rem; text-align: left; white-space: nowrap; border-bot
 tbody tr:last-child > * { border-bottom: 0; }
 thead th {
   position: sticky; top: 0; z-index: 2; background: var(--wash); font-weight: 600; line-height: 1.25;
-  white-space: normal; vertical-align: bottom;
+  vertical-align: bottom;
 }
+thead th.n { white-space: normal; }
 th[scope=row] { position: sticky; left: 0; z-index: 1; background: var(--paper); font-weight: 400; }
 thead th:first-child { left: 0; z-index: 3; }
 tbody tr:hover > * { background: var(--wash); }
@@ -108,6 +113,9 @@ footer { margin-top: 4rem; color: var(--soft); font-size: .85rem; }
   thead { display: table-header-group; }
   thead th, th[scope=row] { position: static; }
   table { font-size: 7.5pt; }
+  th button { display: contents; }  /* Chromium leaves buttons out of a head that repeats */
+  .js th button::after { display: none; }
+  .pictures { grid-template-columns: repeat(3, 1fr); gap: .8rem; }
   th, td { padding: .15rem .35rem; }
   tr, figure, dl { break-inside: avoid; }
   h2, summary { break-after: avoid; }

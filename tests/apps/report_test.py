@@ -169,7 +169,7 @@ def classification():
     row = table("models/metrics.tsv")[0]
     for name in ("auroc", "aupr"):
         check(f"{float(row[name]):.4f}" in page.words, name)
-    check("test AUROC" in page.words and "Spearman" not in page.words, "the task's metrics")
+    check("test AUROC" in page.words and 'button">AUPR<' in text and 'button">Spearman<' not in text, "the task's columns")
 
 
 @test
