@@ -28,6 +28,7 @@ constexpr Command kCommands[] = {
     {"ism", "map what every substitution does to a prediction", DefineIsm},
     {"motif", "align k-mers, convert motif files, draw logos, compare motifs", DefineMotif},
     {"plot", "pictures of what the other commands write, as SVG, PNG or PDF", DefinePlot},
+    {"report", "one page of HTML about a run's models", DefineReport},
     {"model", "look into model files, write them for other programs, read Keras' weights", DefineModel},
     {"manual", "print all help as one page, or completion for bash", DefineManual},
     {"bench", "time training steps and scoring on this machine", DefineBench},

@@ -67,21 +67,6 @@ absl::StatusOr<GiaInputs> ReadInputs(const GiaFlags& flags, const std::vector<Lo
   return inputs;
 }
 
-// The experiment's name, with the replicate's number where several models share it, else the file.
-std::vector<std::string> ModelNames(const std::vector<LoadedModel>& models) {
-  std::map<std::string, int> uses;
-  const auto named = [](const ModelFile& file) {
-    return file.config.replicate == 0 ? file.experiment : absl::StrCat(file.experiment, "-", file.config.replicate);
-  };
-  for (const LoadedModel& model : models) ++uses[named(model.file)];
-  std::vector<std::string> names;
-  for (size_t i = 0; i < models.size(); ++i) {
-    const std::string name = named(models[i].file);
-    names.push_back(uses[name] == 1 && !name.empty() ? name : absl::StrCat(name, "-model", i + 1));
-  }
-  return names;
-}
-
 absl::Status CheckFlags(const GiaFlags& flags, const std::vector<LoadedModel>& models) {
   for (const std::string& text : flags.Texts()) {
     if (!IsArrayText(text) || std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20; })) {

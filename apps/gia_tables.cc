@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 #include <limits>
+#include <map>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -215,6 +216,20 @@ absl::Status WriteTable(const std::string& path, const char* header, const std::
 }
 
 }  // namespace
+
+std::vector<std::string> ModelNames(const std::vector<LoadedModel>& models) {
+  std::map<std::string, int> uses;
+  const auto named = [](const ModelFile& file) {
+    return file.config.replicate == 0 ? file.experiment : absl::StrCat(file.experiment, "-", file.config.replicate);
+  };
+  for (const LoadedModel& model : models) ++uses[named(model.file)];
+  std::vector<std::string> names;
+  for (size_t i = 0; i < models.size(); ++i) {
+    const std::string name = named(models[i].file);
+    names.push_back(uses[name] == 1 && !name.empty() ? name : absl::StrCat(name, "-model", i + 1));
+  }
+  return names;
+}
 
 GiaPart MakeGiaPart(GiaAnswers a, const GiaTableOptions& options) {
   GiaPart part;

@@ -6,11 +6,16 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "apps/outputs.h"
 #include "gia/kmer_scan.h"
 #include "gia/measured.h"
 #include "gia/runner.h"
 
 namespace rb::apps {
+
+// What models are called in all these files: the experiment's name, with the replicate's number where several models
+// share it, else with the model's number in the list.
+std::vector<std::string> ModelNames(const std::vector<LoadedModel>& models);
 
 // What the measurements say of a question's pattern, beside the model.
 struct MeasuredRow {

@@ -66,8 +66,9 @@ class SvgWriter {
       : drawing_(drawing), prefix_(prefix), alone_(alone) {}
 
   std::string Write() {
+    const char* unit = alone_ ? "" : "pt";  // a page of HTML shows text at its size
     std::string text = absl::StrCat("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", Number(drawing_.width()),
-                                    "\" height=\"", Number(drawing_.height()), "\" viewBox=\"0 0 ",
+                                    unit, "\" height=\"", Number(drawing_.height()), unit, "\" viewBox=\"0 0 ",
                                     Pair(drawing_.width(), drawing_.height()), "\" role=\"img\" font-family=\"",
                                     "'DejaVu Sans',Verdana,'Bitstream Vera Sans',Arial,sans-serif\">\n");
     for (const Item& item : drawing_.items()) {  // what a screen reader says

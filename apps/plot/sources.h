@@ -5,10 +5,12 @@
 #ifndef RB_APPS_PLOT_SOURCES_H_
 #define RB_APPS_PLOT_SOURCES_H_
 
+#include <optional>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "apps/plot/pictures.h"
+#include "apps/plot/table.h"
 
 namespace rb::plot {
 
@@ -26,6 +28,18 @@ absl::StatusOr<MapData> LoadMutants(const std::string& path, const std::string& 
 absl::StatusOr<CurveData> LoadCurve(const std::string& path, const std::string& model, const std::string& experiment);
 // The experiment gc with the ratios of ratios.tsv beside it. Of several models and none named: their differences only.
 absl::StatusOr<GcData> LoadGc(const std::string& path, const std::string& model);
+
+// The same of tables that were read once, for reports about many models; without the boxes of local.npz.
+struct GiaTables {
+  Table effects;
+  std::optional<Table> lines, ratios;  // where there are any
+};
+// effects.tsv, and if asked for lines.tsv and ratios.tsv beside it.
+absl::StatusOr<GiaTables> ReadGiaTables(const std::string& path, bool lines, bool ratios);
+absl::StatusOr<EffectsData> EffectsOf(const GiaTables& tables, const std::string& model, const std::string& experiment);
+absl::StatusOr<MapData> MutantsOf(const GiaTables& tables, const std::string& model);
+absl::StatusOr<CurveData> CurveOf(const GiaTables& tables, const std::string& model, const std::string& experiment);
+absl::StatusOr<GcData> GcOf(const GiaTables& tables, const std::string& model);
 
 // One sequence of ism's table (--tsv), by its name, which may be empty when there is one. structure: a table of fold's
 // with that sequence, or empty.

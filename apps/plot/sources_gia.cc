@@ -21,8 +21,7 @@
 namespace rb::plot {
 namespace {
 
-absl::StatusOr<Table> OfExperiment(const std::string& path, const std::string& model, const std::string& experiment) {
-  RB_ASSIGN_OR_RETURN(const Table table, Table::Read(path));
+absl::StatusOr<Table> OfExperiment(const Table& table, const std::string& model, const std::string& experiment) {
   RB_ASSIGN_OR_RETURN(const Table of_model, table.Of("model", model));
   return of_model.Of("experiment", experiment);
 }
@@ -125,16 +124,19 @@ absl::StatusOr<std::vector<Estimate>> LoadKmers(const std::string& path, int top
   return kmers;
 }
 
-absl::StatusOr<EffectsData> LoadEffects(const std::string& path, const std::string& model,
-                                        const std::string& experiment) {
-  RB_ASSIGN_OR_RETURN(const Table table, OfExperiment(path, model, experiment));
+namespace {
+
+// `local`: the table's path, where local effects may stand beside it; or empty.
+absl::StatusOr<EffectsData> MakeEffects(const GiaTables& tables, const std::string& model,
+                                        const std::string& experiment, const std::string& local) {
+  RB_ASSIGN_OR_RETURN(const Table table, OfExperiment(tables.effects, model, experiment));
   RB_ASSIGN_OR_RETURN(const std::vector<EffectRow> rows, EffectRows(table));
   EffectsData data;
   for (const EffectRow& row : rows) {
     if (row.kind != "contrast") data.effects.push_back(row.estimate);
   }
   RB_ASSIGN_OR_RETURN(const int model_at, table.Find("model"));
-  AddLocalEffects(path, table.Cell(0, model_at), experiment, &data.effects);
+  if (!local.empty()) AddLocalEffects(local, table.Cell(0, model_at), experiment, &data.effects);
   std::stable_partition(data.effects.begin(), data.effects.end(), [](const Estimate& e) { return !e.control; });
   for (const EffectRow& row : rows) {
     if (row.kind != "contrast") continue;
@@ -148,15 +150,22 @@ absl::StatusOr<EffectsData> LoadEffects(const std::string& path, const std::stri
   return data;
 }
 
-absl::StatusOr<MapData> LoadMutants(const std::string& path, const std::string& model) {
-  RB_ASSIGN_OR_RETURN(const Table table, OfExperiment(path, model, "mutate"));
+}  // namespace
+
+absl::StatusOr<EffectsData> EffectsOf(const GiaTables& tables, const std::string& model,
+                                      const std::string& experiment) {
+  return MakeEffects(tables, model, experiment, "");
+}
+
+absl::StatusOr<MapData> MutantsOf(const GiaTables& tables, const std::string& model) {
+  RB_ASSIGN_OR_RETURN(const Table table, OfExperiment(tables.effects, model, "mutate"));
   RB_ASSIGN_OR_RETURN(std::vector<EffectRow> rows, EffectRows(table));
   std::erase_if(rows, [](const EffectRow& row) { return row.kind != "effect"; });
   const auto motif =
       std::find_if(rows.begin(), rows.end(), [](const EffectRow& r) { return std::isnan(r.estimate.x); });
   if (motif == rows.end()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(path, ": the experiment mutate has no motif; expected a row without x"));
+        absl::StrCat(table.path(), ": the experiment mutate has no motif; expected a row without x"));
   }
   MapData data;
   data.letters = motif->estimate.label;
@@ -174,8 +183,8 @@ absl::StatusOr<MapData> LoadMutants(const std::string& path, const std::string& 
   return data;
 }
 
-absl::StatusOr<CurveData> LoadCurve(const std::string& path, const std::string& model, const std::string& experiment) {
-  RB_ASSIGN_OR_RETURN(const Table table, OfExperiment(path, model, experiment));
+absl::StatusOr<CurveData> CurveOf(const GiaTables& tables, const std::string& model, const std::string& experiment) {
+  RB_ASSIGN_OR_RETURN(const Table table, OfExperiment(tables.effects, model, experiment));
   RB_ASSIGN_OR_RETURN(const std::vector<EffectRow> rows, EffectRows(table));
   RB_ASSIGN_OR_RETURN(const int model_at, table.Find("model"));
   CurveData data;
@@ -193,16 +202,15 @@ absl::StatusOr<CurveData> LoadCurve(const std::string& path, const std::string& 
     for (Estimate& e : data.points) e.label = "first site in one place";
   }
   if (spacing) {  // what two sites give if they add up
-    const auto sites = OfExperiment(path, table.Cell(0, model_at), "sites");
+    const auto sites = OfExperiment(tables.effects, table.Cell(0, model_at), "sites");
     const auto singles = sites.ok() ? EffectRows(*sites) : sites.status();
     for (size_t i = 0; singles.ok() && i < singles->size(); ++i) {
       const Estimate& e = (*singles)[i].estimate;
       if (e.label == "1 site") data.level = 2 * e.mean, data.level_name = "twice one site";
     }
   }
-  const std::string lines = Beside(path, "lines.tsv");
-  if (experiment != "sites" || lines.empty()) return data;
-  RB_ASSIGN_OR_RETURN(const Table fits, OfExperiment(lines, table.Cell(0, model_at), "sites"));
+  if (experiment != "sites" || !tables.lines.has_value()) return data;
+  RB_ASSIGN_OR_RETURN(const Table fits, OfExperiment(*tables.lines, table.Cell(0, model_at), "sites"));
   RB_ASSIGN_OR_RETURN(const auto intercepts, fits.Numbers("intercept"));
   RB_ASSIGN_OR_RETURN(const auto slopes, fits.Numbers("slope"));
   RB_ASSIGN_OR_RETURN(const auto squares, fits.Numbers("r_squared"));
@@ -210,9 +218,8 @@ absl::StatusOr<CurveData> LoadCurve(const std::string& path, const std::string& 
   return data;
 }
 
-absl::StatusOr<GcData> LoadGc(const std::string& path, const std::string& model) {
-  RB_ASSIGN_OR_RETURN(const Table table, Table::Read(path));
-  RB_ASSIGN_OR_RETURN(const Table gc, table.Of("experiment", "gc"));
+absl::StatusOr<GcData> GcOf(const GiaTables& tables, const std::string& model) {
+  RB_ASSIGN_OR_RETURN(const Table gc, tables.effects.Of("experiment", "gc"));
   RB_ASSIGN_OR_RETURN(const auto models, gc.Texts("model"));
   const bool several = std::set<std::string>(models.begin(), models.end()).size() > 1;
   GcData data;
@@ -225,18 +232,49 @@ absl::StatusOr<GcData> LoadGc(const std::string& path, const std::string& model)
     }
     chosen = model.empty() ? models[0] : model;
   }
-  const std::string ratios = Beside(path, "ratios.tsv");
-  if (ratios.empty()) return data;
-  RB_ASSIGN_OR_RETURN(const Table values, Table::Read(ratios));
-  RB_ASSIGN_OR_RETURN(const auto of, values.Texts("model"));
-  RB_ASSIGN_OR_RETURN(const auto labels, values.Texts("label"));
-  RB_ASSIGN_OR_RETURN(const auto numbers, values.Numbers("value"));
+  if (!tables.ratios.has_value()) return data;
+  RB_ASSIGN_OR_RETURN(const auto of, tables.ratios->Texts("model"));
+  RB_ASSIGN_OR_RETURN(const auto labels, tables.ratios->Texts("label"));
+  RB_ASSIGN_OR_RETURN(const auto numbers, tables.ratios->Numbers("value"));
   for (size_t i = 0; i < labels.size(); ++i) {
     if (labels[i] == "difference") data.differences.push_back(numbers[i]);
     if (of[i] == chosen)
       data.notes.push_back(absl::StrCat(labels[i], ": ", Short(numbers[i]), " of the motif's effect"));
   }
   return data;
+}
+
+absl::StatusOr<GiaTables> ReadGiaTables(const std::string& path, bool lines, bool ratios) {
+  RB_ASSIGN_OR_RETURN(Table effects, Table::Read(path));
+  GiaTables tables{std::move(effects), std::nullopt, std::nullopt};
+  if (const std::string beside = Beside(path, "lines.tsv"); lines && !beside.empty()) {
+    RB_ASSIGN_OR_RETURN(tables.lines, Table::Read(beside));
+  }
+  if (const std::string beside = Beside(path, "ratios.tsv"); ratios && !beside.empty()) {
+    RB_ASSIGN_OR_RETURN(tables.ratios, Table::Read(beside));
+  }
+  return tables;
+}
+
+absl::StatusOr<EffectsData> LoadEffects(const std::string& path, const std::string& model,
+                                        const std::string& experiment) {
+  RB_ASSIGN_OR_RETURN(const GiaTables tables, ReadGiaTables(path, false, false));
+  return MakeEffects(tables, model, experiment, path);
+}
+
+absl::StatusOr<MapData> LoadMutants(const std::string& path, const std::string& model) {
+  RB_ASSIGN_OR_RETURN(const GiaTables tables, ReadGiaTables(path, false, false));
+  return MutantsOf(tables, model);
+}
+
+absl::StatusOr<CurveData> LoadCurve(const std::string& path, const std::string& model, const std::string& experiment) {
+  RB_ASSIGN_OR_RETURN(const GiaTables tables, ReadGiaTables(path, experiment == "sites", false));
+  return CurveOf(tables, model, experiment);
+}
+
+absl::StatusOr<GcData> LoadGc(const std::string& path, const std::string& model) {
+  RB_ASSIGN_OR_RETURN(const GiaTables tables, ReadGiaTables(path, false, true));
+  return GcOf(tables, model);
 }
 
 }  // namespace rb::plot

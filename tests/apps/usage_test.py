@@ -7,7 +7,7 @@ from cli import check, equal, refuses, run, simulate, succeeds, test
 def no_command_and_unknown_commands():
     refuses(2, ["no command", "train", "evaluate", "doctor"])
     refuses(2, ["unknown command 'tarin'", "did you mean 'train'", "simulate"], "tarin")
-    for later in ("saliency", "tune", "report"):
+    for later in ("saliency", "tune", "render"):
         refuses(2, [f"unknown command '{later}'", "predict"], later, "--models", "x")
 
 
@@ -16,8 +16,8 @@ def help_and_version():
     out, err = succeeds("--help")
     equal(err, "", "stderr of --help")
     names = [line.split()[0] for line in out.split("Commands:")[1].split("\n\n")[0].strip().splitlines()]
-    equal(names, ["simulate", "prepare", "train", "sweep", "evaluate", "predict", "scan", "gia", "fold", "ism", "motif", "plot", "model", "manual",
-                  "bench", "doctor"], "commands in help")
+    equal(names, ["simulate", "prepare", "train", "sweep", "evaluate", "predict", "scan", "gia", "fold", "ism", "motif", "plot", "report", "model",
+                  "manual", "bench", "doctor"], "commands in help")
     for name in names:
         out, err = succeeds(name, "--help")
         equal(err, "", f"stderr of {name} --help")
