@@ -16,6 +16,7 @@
 #include "apps/run_record.h"
 #include "apps/text.h"
 #include "data/readers.h"
+#include "data/sequence_letters.h"
 #include "data/split.h"
 #include "data/writers.h"
 #include "engine/check.h"
@@ -27,7 +28,7 @@ namespace {
 
 struct Flags {
   CommonFlags common;
-  std::string data, out, split = "test", compare, compare_column = "pearson";
+  std::string data, out, split = "test", compare, compare_column = "pearson", predictions;
   std::vector<std::string> models, experiments;
   bool ensemble = false;
 };
@@ -73,11 +74,19 @@ const std::vector<int32_t>& Part(const Split& split, const std::string& name) {
   return name == "train" ? split.train : name == "valid" ? split.valid : split.test;
 }
 
+// A model's (or an ensemble's) predictions of the rows that have a target.
+struct Predictions {
+  std::string experiment, model;  // the model where experiments have several, else empty
+  std::vector<int32_t> rows;
+  Scored scored;
+};
+
 // Rows of the table, with what stands beside the metrics.
 struct Table {
   std::vector<Evaluation> rows;
   std::vector<std::string> models;       // where experiments have several and each has its row
   std::vector<std::vector<double>> own;  // of ensembles: each row's members' metrics
+  std::vector<Predictions> predictions;  // of each row, with --predictions
 
   // How many members, their mean and their spread.
   std::vector<NamedColumn> Spread(const std::function<std::string(double)>& text) const {
@@ -120,7 +129,44 @@ void FinishEnsemble(const LoadedModel& first, Members& members, Table& table) {
   for (float& prediction : members.sum.predictions) prediction /= count;
   table.rows.push_back(MetricsOf(first.file, members.sum));
   table.own.push_back(std::move(members.metrics));
-  members = {};
+}
+
+// What --predictions keeps of the table's last row.
+void Keep(const Dataset& dataset, const std::vector<int32_t>& part, Scored scored, Table& table) {
+  Predictions kept;
+  kept.experiment = table.rows.back().experiment;
+  if (!table.models.empty()) kept.model = table.models.back();
+  const std::span<const float> target = dataset.target(dataset.Find(kept.experiment));
+  for (const int32_t row : part) {
+    if (!std::isnan(target[row])) kept.rows.push_back(row);
+  }
+  kept.scored = std::move(scored);
+  RB_CHECK(kept.rows.size() == kept.scored.predictions.size());
+  table.predictions.push_back(std::move(kept));
+}
+
+// A row a prediction; `row` counts the data set's sequences from 0.
+absl::Status WritePredictions(const Flags& flags, const Dataset& dataset, const Table& table) {
+  RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.predictions)));
+  const bool named = !table.models.empty();
+  constexpr int64_t kPiece = 4096;  // rows made into text at once
+  std::vector<std::pair<const Predictions*, int64_t>> pieces;
+  for (const Predictions& kept : table.predictions) {
+    for (int64_t first = 0; first < std::ssize(kept.rows); first += kPiece) pieces.emplace_back(&kept, first);
+  }
+  const auto piece = [&](int64_t i) -> std::string {
+    if (i == 0) return absl::StrCat("experiment\t", named ? "model\t" : "", "row\tsequence\tmeasured\tpredicted\n");
+    const auto& [kept, first] = pieces[static_cast<size_t>(i - 1)];
+    const std::string start = absl::StrCat(kept->experiment, "\t", named ? kept->model + "\t" : "");
+    std::string text;
+    for (int64_t r = first; r < std::min(first + kPiece, static_cast<int64_t>(std::ssize(kept->rows))); ++r) {
+      absl::StrAppend(&text, start, kept->rows[r], "\t",
+                      InAlphabet(LettersOf(dataset.sequences, kept->rows[r]), flags.common.dna()), "\t",
+                      Shortest(kept->scored.targets[r]), "\t", Shortest(kept->scored.predictions[r]), "\n");
+    }
+    return text;
+  };
+  return WritePieces(flags.predictions, std::ssize(pieces) + 1, piece);
 }
 
 absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Dataset& dataset, const Flags& flags,
@@ -129,7 +175,7 @@ absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Datase
   // Once for all models.
   RB_ASSIGN_OR_RETURN(const Predictor folds, OpenPredictor(models[MostStructured(models)].file, flags.common, machine));
   RB_RETURN_IF_ERROR(folds.AddTracks(dataset.sequences));
-  const bool named = !flags.ensemble && AnyTwice(models);
+  const bool named = !flags.ensemble && AnyTwice(models), keep = !flags.predictions.empty();
   Members members;
   size_t first = 0;  // of the experiment
   for (size_t i = 0; i < models.size(); ++i) {
@@ -146,9 +192,12 @@ absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Datase
       RB_RETURN_IF_ERROR(AddMember(models[i], models[first], std::move(scored), members));
       const bool last = i + 1 == models.size() || models[i + 1].file.experiment != model.experiment;
       if (last) FinishEnsemble(models[first], members, table);
+      if (last && keep) Keep(dataset, Part(split, flags.split), std::move(members.sum), table);
+      if (last) members = {};
     } else {
       table.rows.push_back(MetricsOf(model, scored));
       if (named) table.models.push_back(models[i].path);
+      if (keep) Keep(dataset, Part(split, flags.split), std::move(scored), table);
     }
     reporter.Progress(absl::StrCat("evaluated ", i + 1, " of ", models.size(), " models"),
                       {{"done", i + 1}, {"models", models.size()}});
@@ -196,6 +245,10 @@ absl::StatusOr<nlohmann::ordered_json> Compare(const Flags& flags, const std::ve
 absl::Status Run(const Flags& flags, const Invocation& invocation) {
   const std::string summary_path = JoinPath(ParentFolder(flags.out), "summary.json");
   if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out, summary_path}, flags.common.overwrite));
+  if (!flags.predictions.empty()) {
+    RB_RETURN_IF_ERROR(RefuseExisting({flags.predictions}, flags.common.overwrite));
+    RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(flags.predictions)));
+  }
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   Reporter reporter(flags.common.progress);
   RunRecord record(invocation);
@@ -223,6 +276,10 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   if (!flags.compare.empty()) {
     RB_ASSIGN_OR_RETURN(summary["compare"], Compare(flags, rows, &comparison));
     RB_RETURN_IF_ERROR(record.AddInput(flags.compare));
+  }
+  if (!flags.predictions.empty()) {
+    RB_RETURN_IF_ERROR(WritePredictions(flags, dataset, table));
+    reporter.Say("predictions", absl::StrCat("wrote ", flags.predictions));
   }
   if (!flags.out.empty()) {
     for (const LoadedModel& model : models) RB_RETURN_IF_ERROR(record.AddInput(model.path));
@@ -261,6 +318,9 @@ Action DefineEvaluate(CLI::App& app, const Invocation& invocation) {
       "--ensemble", flags->ensemble,
       "average the predictions of an experiment's models: one row each, beside the mean and sd of its members");
   app.add_option("--out", flags->out, "metrics table to write; summary.json goes beside it")->type_name("FILE");
+  app.add_option("--predictions", flags->predictions,
+                 "table to write of every row: experiment, row, sequence, measured, predicted")
+      ->type_name("FILE");
   app.add_option("--compare", flags->compare, "another metrics table: paired Wilcoxon test by experiment")
       ->type_name("FILE");
   app.add_option("--compare-column", flags->compare_column, "its column of Pearson correlations")

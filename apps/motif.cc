@@ -1,4 +1,4 @@
-// residualbind motif: the alignment motif of a k-mer scan, motif files in other formats, comparison of motifs.
+// residualbind motif: the alignment motif of a k-mer scan, motif files in other formats, logos, comparison of motifs.
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
@@ -128,13 +128,14 @@ Action DefineMotif(CLI::App& app, const Invocation&) {
   add("align", "the motif of a scan's strongest k-mers", DefineAlign);
   add("convert", "motif files from one format to another", DefineConvert);
   add("match", "one motif against those of a file", DefineMotifMatch);
+  add("logo", "a motif's logo as SVG, PNG or PDF", DefineMotifLogo);
   app.require_subcommand(1);
   app.footer("Example:\n  residualbind motif align --kmers scan.tsv --out motif.meme");
   return [choices] {
     for (const Choice& choice : choices) {
       if (choice.app->parsed()) return choice.action();
     }
-    return UsageError("no subcommand; expected align, convert or match");
+    return UsageError("no subcommand; expected align, convert, match or logo");
   };
 }
 

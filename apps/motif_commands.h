@@ -7,6 +7,7 @@
 namespace rb::apps {
 
 Action DefineMotifMatch(CLI::App& app);
+Action DefineMotifLogo(CLI::App& app);  // as plot logo
 
 }  // namespace rb::apps
 

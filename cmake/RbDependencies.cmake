@@ -8,6 +8,11 @@ find_package(HDF5 REQUIRED COMPONENTS C)
 find_package(nlohmann_json REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(Boost 1.74 REQUIRED COMPONENTS context)  # fibers of the emulated device
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(RB_CAIRO REQUIRED cairo>=1.16)  # pictures
+add_library(rb_cairo INTERFACE)
+target_include_directories(rb_cairo SYSTEM INTERFACE ${RB_CAIRO_INCLUDE_DIRS})
+target_link_libraries(rb_cairo INTERFACE ${RB_CAIRO_LINK_LIBRARIES})
 find_library(RB_HWY_LIBRARY hwy REQUIRED)
 find_path(RB_HWY_INCLUDE hwy/highway.h REQUIRED)
 add_library(rb_hwy INTERFACE)

@@ -7,9 +7,9 @@
 
 #include "data/alphabet.h"
 #include "data/line_reader.h"
+#include "data/sequence_letters.h"
 #include "data/text.h"
 #include "data/text_value.h"
-#include "kernels/packed_bases.h"
 
 namespace rb {
 namespace {
@@ -177,14 +177,7 @@ absl::Status AddGivenTracks(const std::string& path, int channels, Sequences& se
   targets.count = sequences.size();
   targets.width = [&](int64_t i) { return sequences.widths[i]; };
   targets.name = [&](int64_t i) { return sequences.ids.empty() ? std::string() : sequences.ids[i]; };
-  targets.letters = [&](int64_t i) {
-    std::string letters;
-    const int first = LeftPadding(length, sequences.widths[i]);
-    for (int p = first; p < first + sequences.widths[i]; ++p) {
-      letters += kBaseLetters[BaseAt(sequences.packed(i), length, p)];
-    }
-    return letters;
-  };
+  targets.letters = [&](int64_t i) { return LettersOf(sequences, i); };
   std::vector<float> tracks;
   const auto store = [&](int64_t i, std::span<const float> values) {
     const size_t width = sequences.widths[i], channels_here = values.size() / width;

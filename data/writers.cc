@@ -15,7 +15,7 @@
 #include <system_error>
 #include <utility>
 
-#include "data/alphabet.h"
+#include "data/sequence_letters.h"
 #include "data/text.h"
 
 namespace rb {
@@ -131,10 +131,7 @@ absl::Status WriteSequenceRows(const Dataset& dataset, AtomicFile* file) {
   for (int64_t i = 0; i < sequences.size(); ++i) {
     const bool test = dataset.parts.empty() ? dataset.folds[i] == Fold::kB : dataset.parts[i] == Part::kTest;
     text += test ? "B\t" : "A\t";
-    const int left = LeftPadding(sequences.length, sequences.widths[i]);
-    for (int p = left; p < left + sequences.widths[i]; ++p) {
-      text += kBaseLetters[BaseAt(sequences.packed(i), sequences.length, p)];
-    }
+    text += LettersOf(sequences, i);
     if (ids) Append(&text, "\t", sequences.ids[i]);
     text += '\n';
     if (text.size() < kFlushBytes) continue;

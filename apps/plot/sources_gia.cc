@@ -1,0 +1,235 @@
+// Tables of gia and scan.
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <set>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "apps/plot/pieces.h"
+#include "apps/plot/sources.h"
+#include "apps/plot/table.h"
+#include "data/alphabet.h"
+#include "data/line_reader.h"
+#include "engine/check.h"
+#include "gia/distributions.h"
+
+namespace rb::plot {
+namespace {
+
+std::string Some(const std::set<std::string>& names) {
+  std::vector<std::string> some(names.begin(), std::next(names.begin(), std::min<ptrdiff_t>(std::ssize(names), 5)));
+  return absl::StrCat(absl::StrJoin(some, ", "), names.size() > 5 ? ", .." : "");
+}
+
+// The rows whose `column` is `name`; of one name when `name` is empty.
+absl::StatusOr<Table> Chosen(const Table& table, const std::string& column, std::string name) {
+  RB_ASSIGN_OR_RETURN(const std::vector<std::string> cells, table.Texts(column));
+  const std::set<std::string> names(cells.begin(), cells.end());
+  if (name.empty() && names.size() > 1) {
+    return absl::InvalidArgumentError(absl::StrCat(table.path(), ": has ", names.size(), " in its column ", column,
+                                                   "; expected --", column, " with one of ", Some(names)));
+  }
+  if (name.empty() && !names.empty()) name = *names.begin();
+  if (names.count(name) == 0) {
+    return absl::NotFoundError(absl::StrCat(table.path(), ": has no ", column, " ", Quoted(name), "; expected ",
+                                            names.empty() ? "at least one row" : absl::StrCat("one of ", Some(names))));
+  }
+  std::vector<bool> keep;
+  for (const std::string& cell : cells) keep.push_back(cell == name);
+  return table.Only(keep);
+}
+
+absl::StatusOr<Table> OfExperiment(const std::string& path, const std::string& model, const std::string& experiment) {
+  RB_ASSIGN_OR_RETURN(const Table table, Table::Read(path));
+  RB_ASSIGN_OR_RETURN(const Table of_model, Chosen(table, "model", model));
+  return Chosen(of_model, "experiment", experiment);
+}
+
+struct EffectRow {
+  Estimate estimate;
+  std::string kind, pattern;
+  double q = kNone;
+};
+
+absl::StatusOr<std::vector<EffectRow>> EffectRows(const Table& table) {
+  RB_ASSIGN_OR_RETURN(const auto kinds, table.Texts("kind"));
+  RB_ASSIGN_OR_RETURN(const auto labels, table.Texts("label"));
+  RB_ASSIGN_OR_RETURN(const auto patterns, table.Texts("pattern"));
+  RB_ASSIGN_OR_RETURN(const auto xs, table.Numbers("x"));
+  RB_ASSIGN_OR_RETURN(const auto means, table.Numbers("mean"));
+  RB_ASSIGN_OR_RETURN(const auto lows, table.Numbers("ci_low"));
+  RB_ASSIGN_OR_RETURN(const auto highs, table.Numbers("ci_high"));
+  RB_ASSIGN_OR_RETURN(const auto qs, table.Numbers("q"));
+  std::vector<EffectRow> rows;
+  for (size_t i = 0; i < labels.size(); ++i) {
+    rows.push_back(
+        {{labels[i], means[i], lows[i], highs[i], kinds[i] == "control", xs[i], {}}, kinds[i], patterns[i], qs[i]});
+  }
+  return rows;
+}
+
+// The two effects of a contrast "a - b" or "[a] - [b]"; false for any other.
+bool PairOf(const std::string& formula, const std::vector<Estimate>& effects, Comparison* comparison) {
+  const std::vector<std::string> parts = absl::StrSplit(formula, " - ");
+  if (parts.size() != 2) return false;
+  size_t* const places[] = {&comparison->first, &comparison->second};
+  for (size_t p = 0; p < 2; ++p) {
+    std::string label = parts[p];
+    if (label.size() > 2 && label.front() == '[' && label.back() == ']') label = label.substr(1, label.size() - 2);
+    const auto it = std::find_if(effects.begin(), effects.end(), [&](const Estimate& e) { return e.label == label; });
+    if (it == effects.end()) return false;
+    *places[p] = static_cast<size_t>(it - effects.begin());
+  }
+  return true;
+}
+
+std::string NoteOf(const EffectRow& row) {
+  const Estimate& e = row.estimate;
+  const std::string what = e.label == row.pattern ? e.label : absl::StrCat(e.label, " (", row.pattern, ")");
+  return absl::StrFormat("%s: %s, 95%% %s to %s, %s", what, Short(e.mean), Short(e.low), Short(e.high),
+                         ProbabilityText("q", row.q));
+}
+
+// A file that stands beside another one, if it is there.
+std::string Beside(const std::string& path, const char* name) {
+  const std::string beside = (std::filesystem::path(path).parent_path() / name).string();
+  std::error_code error;
+  return std::filesystem::exists(beside, error) ? beside : "";
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<Estimate>> LoadKmers(const std::string& path, int top) {
+  RB_ASSIGN_OR_RETURN(const Table table, Table::Read(path));
+  RB_ASSIGN_OR_RETURN(const auto names, table.Texts("kmer"));
+  RB_ASSIGN_OR_RETURN(const auto effects, table.Numbers("effect"));
+  RB_ASSIGN_OR_RETURN(const auto errors, table.Numbers("se"));
+  std::vector<double> counts(names.size(), 1e6);  // scan does not say how many: the normal distribution's interval
+  if (table.Has("n")) {
+    RB_ASSIGN_OR_RETURN(counts, table.Numbers("n"));
+  }
+  std::vector<Estimate> kmers;
+  for (size_t i = 0; i < names.size() && kmers.size() < static_cast<size_t>(top); ++i) {
+    const double half = StudentQuantile(0.05, counts[i] - 1) * errors[i];
+    kmers.push_back({names[i], effects[i], effects[i] - half, effects[i] + half, false, kNone, {}});
+  }
+  return kmers;
+}
+
+absl::StatusOr<EffectsData> LoadEffects(const std::string& path, const std::string& model,
+                                        const std::string& experiment) {
+  RB_ASSIGN_OR_RETURN(const Table table, OfExperiment(path, model, experiment));
+  RB_ASSIGN_OR_RETURN(const std::vector<EffectRow> rows, EffectRows(table));
+  EffectsData data;
+  for (const EffectRow& row : rows) {
+    if (row.kind != "contrast") data.effects.push_back(row.estimate);
+  }
+  std::stable_partition(data.effects.begin(), data.effects.end(), [](const Estimate& e) { return !e.control; });
+  for (const EffectRow& row : rows) {
+    if (row.kind != "contrast") continue;
+    Comparison comparison;
+    comparison.q = row.q;
+    if (PairOf(row.pattern, data.effects, &comparison))
+      data.comparisons.push_back(comparison);
+    else
+      data.notes.push_back(NoteOf(row));
+  }
+  return data;
+}
+
+absl::StatusOr<MapData> LoadMutants(const std::string& path, const std::string& model) {
+  RB_ASSIGN_OR_RETURN(const Table table, OfExperiment(path, model, "mutate"));
+  RB_ASSIGN_OR_RETURN(std::vector<EffectRow> rows, EffectRows(table));
+  std::erase_if(rows, [](const EffectRow& row) { return row.kind != "effect"; });
+  const auto motif =
+      std::find_if(rows.begin(), rows.end(), [](const EffectRow& r) { return std::isnan(r.estimate.x); });
+  if (motif == rows.end()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": the experiment mutate has no motif; expected a row without x"));
+  }
+  MapData data;
+  data.letters = motif->estimate.label;
+  data.title = "mutant - motif";
+  data.effects.assign(data.letters.size(), {kNone, kNone, kNone, kNone});
+  for (const EffectRow& row : rows) {
+    const std::string& mutant = row.estimate.label;
+    if (mutant.size() != data.letters.size()) continue;
+    for (size_t i = 0; i < mutant.size(); ++i) {
+      if (mutant[i] == data.letters[i] || BaseCode(mutant[i]) >= 4) continue;
+      data.effects[i][BaseCode(mutant[i])] = row.estimate.mean - motif->estimate.mean;
+      data.first = static_cast<int>(std::clamp(row.estimate.x, 0.0, 1e6)) - static_cast<int>(i);
+    }
+  }
+  return data;
+}
+
+absl::StatusOr<CurveData> LoadCurve(const std::string& path, const std::string& model, const std::string& experiment) {
+  RB_ASSIGN_OR_RETURN(const Table table, OfExperiment(path, model, experiment));
+  RB_ASSIGN_OR_RETURN(const std::vector<EffectRow> rows, EffectRows(table));
+  RB_ASSIGN_OR_RETURN(const int model_at, table.Find("model"));
+  CurveData data;
+  const bool spacing = experiment == "spacing";
+  data.x_title = spacing                 ? "distance of the sites, start to start"
+                 : experiment == "sites" ? "sites"
+                                         : "position (from 0)";
+  for (const EffectRow& row : rows) {
+    if (row.kind != "effect" || !std::isfinite(row.estimate.x)) continue;
+    const bool other = spacing && !absl::StartsWith(row.estimate.label, "distance");
+    (other ? data.others : data.points).push_back(row.estimate);
+  }
+  if (!data.others.empty()) {
+    data.others_name = "pairs of the paper";
+    for (Estimate& e : data.points) e.label = "first site in one place";
+  }
+  if (spacing) {  // what two sites give if they add up
+    const auto sites = OfExperiment(path, table.Cell(0, model_at), "sites");
+    const auto singles = sites.ok() ? EffectRows(*sites) : sites.status();
+    for (size_t i = 0; singles.ok() && i < singles->size(); ++i) {
+      const Estimate& e = (*singles)[i].estimate;
+      if (e.label == "1 site") data.level = 2 * e.mean, data.level_name = "twice one site";
+    }
+  }
+  const std::string lines = Beside(path, "lines.tsv");
+  if (experiment != "sites" || lines.empty()) return data;
+  RB_ASSIGN_OR_RETURN(const Table fits, OfExperiment(lines, table.Cell(0, model_at), "sites"));
+  RB_ASSIGN_OR_RETURN(const auto intercepts, fits.Numbers("intercept"));
+  RB_ASSIGN_OR_RETURN(const auto slopes, fits.Numbers("slope"));
+  RB_ASSIGN_OR_RETURN(const auto squares, fits.Numbers("r_squared"));
+  data.intercept = intercepts[0], data.slope = slopes[0], data.r_squared = squares[0];
+  return data;
+}
+
+absl::StatusOr<GcData> LoadGc(const std::string& path, const std::string& model) {
+  RB_ASSIGN_OR_RETURN(const Table table, Table::Read(path));
+  RB_ASSIGN_OR_RETURN(const Table gc, Chosen(table, "experiment", "gc"));
+  RB_ASSIGN_OR_RETURN(const auto models, gc.Texts("model"));
+  const bool several = std::set<std::string>(models.begin(), models.end()).size() > 1;
+  GcData data;
+  std::string chosen;
+  if (!model.empty() || !several) {
+    RB_ASSIGN_OR_RETURN(const Table of_model, Chosen(gc, "model", model));
+    RB_ASSIGN_OR_RETURN(const std::vector<EffectRow> rows, EffectRows(of_model));
+    for (const EffectRow& row : rows) {
+      if (row.kind == "effect") data.effects.push_back(row.estimate);
+    }
+    chosen = model.empty() ? models[0] : model;
+  }
+  const std::string ratios = Beside(path, "ratios.tsv");
+  if (ratios.empty()) return data;
+  RB_ASSIGN_OR_RETURN(const Table values, Table::Read(ratios));
+  RB_ASSIGN_OR_RETURN(const auto of, values.Texts("model"));
+  RB_ASSIGN_OR_RETURN(const auto labels, values.Texts("label"));
+  RB_ASSIGN_OR_RETURN(const auto numbers, values.Numbers("value"));
+  for (size_t i = 0; i < labels.size(); ++i) {
+    if (labels[i] == "difference") data.differences.push_back(numbers[i]);
+    if (of[i] == chosen)
+      data.notes.push_back(absl::StrCat(labels[i], ": ", Short(numbers[i]), " of the motif's effect"));
+  }
+  return data;
+}
+
+}  // namespace rb::plot
