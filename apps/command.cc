@@ -28,6 +28,7 @@ constexpr Command kCommands[] = {
     {"ism", "map what every substitution does to a prediction", DefineIsm},
     {"motif", "align k-mers, convert motif files, draw logos, compare motifs", DefineMotif},
     {"plot", "pictures of what the other commands write, as SVG, PNG or PDF", DefinePlot},
+    {"reproduce", "the paper's figures, each number beside the paper's own", DefineReproduce},
     {"model", "look into a model file (model info FILE)", DefineModel},
     {"manual", "print all help as one page, or completion for bash", DefineManual},
     {"bench", "time training steps and scoring on this machine", DefineBench},

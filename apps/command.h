@@ -48,6 +48,7 @@ Action DefineFold(CLI::App& app, const Invocation& invocation);
 Action DefineIsm(CLI::App& app, const Invocation& invocation);
 Action DefineMotif(CLI::App& app, const Invocation& invocation);
 Action DefinePlot(CLI::App& app, const Invocation& invocation);
+Action DefineReproduce(CLI::App& app, const Invocation& invocation);
 Action DefineModel(CLI::App& app, const Invocation& invocation);
 Action DefineManual(CLI::App& app, const Invocation& invocation);
 Action DefineBench(CLI::App& app, const Invocation& invocation);

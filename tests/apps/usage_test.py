@@ -17,7 +17,7 @@ def help_and_version():
     equal(err, "", "stderr of --help")
     names = [line.split()[0] for line in out.split("Commands:")[1].split("\n\n")[0].strip().splitlines()]
     equal(names, ["simulate", "prepare", "train", "sweep", "evaluate", "predict", "scan", "gia", "fold", "ism", "motif", "plot",
-                  "model", "manual", "bench", "doctor"], "commands in help")
+                  "reproduce", "model", "manual", "bench", "doctor"], "commands in help")
     for name in names:
         out, err = succeeds(name, "--help")
         equal(err, "", f"stderr of {name} --help")
