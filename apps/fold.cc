@@ -10,9 +10,12 @@
 #include "apps/common_flags.h"
 #include "apps/memory.h"
 #include "apps/outputs.h"
+#include "apps/plot/pictures.h"
+#include "apps/plot/render.h"
 #include "apps/reporter.h"
 #include "apps/text.h"
 #include "data/alphabet.h"
+#include "data/byte_source.h"
 #include "data/fold_energies_reader.h"
 #include "data/readers.h"
 #include "data/writers.h"
@@ -26,7 +29,7 @@ constexpr int64_t kBlock = 4096;  // sequences folded at once
 
 struct Flags {
   CommonFlags common;
-  std::string input, out;
+  std::string input, out, plot;
 };
 
 // Sequences as they are folded: each centred in the longest one's positions.
@@ -87,15 +90,41 @@ absl::Status WriteArchive(const Input& input, const std::vector<float>& tracks,
   return WriteNpz(path, arrays);
 }
 
+// The profile of a single sequence as a picture.
+absl::Status Draw(const Input& input, const std::vector<float>& tracks, const Flags& flags) {
+  plot::FoldData data = {input.named[0].bases, {}};
+  for (size_t p = 0; p < data.letters.size(); ++p) {
+    const float* const of = tracks.data() + (input.first(0) + p) * kFoldTracks;
+    data.profiles.emplace_back(of, of + kFoldTracks);
+  }
+  RB_ASSIGN_OR_RETURN(const plot::Drawing drawing, DrawFold(data, {input.named[0].id, false, flags.common.dna()}));
+  RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.plot)));
+  return plot::WriteDrawing(drawing, flags.plot);
+}
+
+absl::Status CheckPlot(const Flags& flags) {
+  if (flags.plot.empty()) return absl::OkStatus();
+  if (const auto format = plot::FormatOf(flags.plot); !format.ok()) {
+    return UsageError(absl::StrCat("--plot ", std::string(format.status().message())));
+  }
+  RB_RETURN_IF_ERROR(RefuseExisting({flags.plot}, flags.common.overwrite));
+  return CheckWritable(ParentFolder(flags.plot));
+}
+
 absl::Status Run(const Flags& flags) {
   const bool archive = absl::EndsWith(flags.out, ".npz");
   if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out}, flags.common.overwrite));
   RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(flags.out)));
+  RB_RETURN_IF_ERROR(CheckPlot(flags));
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   RB_ASSIGN_OR_RETURN(const EnergySet energies, ReadEnergySet(flags.common.energy));
   Reporter reporter(flags.common.progress);
   RB_ASSIGN_OR_RETURN(const Input input, ReadInput(flags.input));
   const auto n = std::ssize(input.named);
+  if (!flags.plot.empty() && n != 1) {
+    return absl::InvalidArgumentError(absl::StrCat(DisplayName(flags.input), ": has ", n,
+                                                   " sequences; expected one for --plot, or residualbind plot fold"));
+  }
   const int64_t values = int64_t{input.packed.length} * kFoldTracks;
   RB_RETURN_IF_ERROR(
       CheckMemory(static_cast<double>(n * values) * sizeof(float), "the profiles", "the input in parts"));
@@ -121,6 +150,7 @@ absl::Status Run(const Flags& flags) {
     RB_RETURN_IF_ERROR(archive ? WriteArchive(input, tracks, log_partition, flags.out)
                                : WritePieces(flags.out, n + 1, piece));
   }
+  if (!flags.plot.empty()) RB_RETURN_IF_ERROR(Draw(input, tracks, flags));
   reporter.Open();
   if (!flags.out.empty()) reporter.Say("done", absl::StrCat("wrote ", flags.out, ": ", Grouped(n), " sequences"));
   return absl::OkStatus();
@@ -134,6 +164,8 @@ Action DefineFold(CLI::App& app, const Invocation& /*invocation*/) {
       ->required()
       ->type_name("FILE");
   app.add_option("--out", flags->out, "FILE.tsv or FILE.npz; default: the table on stdout")->type_name("FILE");
+  app.add_option("--plot", flags->plot, "a picture of a single sequence's profile too: .svg, .png or .pdf")
+      ->type_name("FILE");
   AddCommonFlags(app, flags->common, kDeviceFlags | kEnergyFlag | kAlphabetFlag | kProgressFlag | kOverwriteFlag);
   app.footer("Example:\n  residualbind fold --input probes.fa --out profiles.npz");
   return [flags] { return Run(*flags); };

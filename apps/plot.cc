@@ -115,7 +115,9 @@ absl::StatusOr<Drawing> History(const Flags& flags, plot::Style style) {
 }
 
 absl::StatusOr<Drawing> Scatter(const Flags& flags, plot::Style style) {
-  RB_ASSIGN_OR_RETURN(const auto data, plot::LoadScatter(flags.inputs[0], flags.x, flags.y, flags.motif));
+  RB_ASSIGN_OR_RETURN(const auto data,
+                      plot::LoadScatter(flags.inputs[0], flags.x, flags.y, flags.motif, flags.experiment, flags.model));
+  style.title = FirstOf(style.title, flags.experiment);
   return DrawScatter(data, style);
 }
 
@@ -174,8 +176,8 @@ constexpr Kind kKinds[] = {
      "gia's effects.tsv; ratios.tsv beside it", kModel, Gc},
     {"fold", "a sequence's structure profile", "fold's table", kSequence, Fold},
     {"history", "learning curves of one model or several", "history.tsv of each", kSeveral, History},
-    {"scatter", "two columns of a table against each other", "a table, as evaluate --predictions writes it", kColumns,
-     Scatter},
+    {"scatter", "two columns of a table against each other", "a table, as evaluate --predictions writes it",
+     kColumns | kModel, Scatter},
     {"experiments", "metrics of many experiments, side by side for several tables",
      "metrics.tsv, or FILE:COLUMN, of each", kSeveral, Experiments},
     {"compare", "two tables of metrics, experiment by experiment", "ours and the other: metrics.tsv or FILE:COLUMN",
@@ -192,9 +194,11 @@ void AddKindFlags(CLI::App& app, const Kind& kind, Flags& flags) {
   if ((kind.flags & kModel) != 0) {
     app.add_option("--model", flags.model, "which model of the table, where it has several")->type_name("NAME");
   }
-  if (kind.make == Effects) {
-    app.add_option("--experiment", flags.experiment, "which experiment: hairpin, pair, custom, position, ..")
-        ->required()
+  if (kind.make == Effects || kind.make == Scatter) {
+    app.add_option("--experiment", flags.experiment,
+                   kind.make == Effects ? "which experiment: hairpin, pair, custom, position, .."
+                                        : "which experiment of the table, where it has several")
+        ->required(kind.make == Effects)
         ->type_name("NAME");
   }
   if ((kind.flags & kSequence) != 0) {

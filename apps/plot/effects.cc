@@ -16,7 +16,10 @@ std::vector<double> EndsOf(const std::vector<Estimate>& estimates, bool with_val
   std::vector<double> ends;
   for (const Estimate& e : estimates) {
     for (const double v : {e.mean, e.low, e.high}) ends.push_back(v);
-    if (with_values) ends.insert(ends.end(), e.values.begin(), e.values.end());
+    const std::vector<double> values = with_values ? Finite(e.values) : std::vector<double>();
+    if (values.size() < kLeastOfBox) continue;
+    const BoxShape box = BoxShapeOf(values);
+    ends.push_back(box.least), ends.push_back(box.most);
   }
   return ends;
 }
@@ -44,7 +47,8 @@ void AddEstimates(Panel& panel, const std::vector<Estimate>& estimates) {
     AddBox(panel, x, half, Finite(e.values), Faded(colour, 0.25));
     if (!std::isfinite(e.mean)) continue;
     panel.Interval(x, e.low, e.high, std::min(3.0, half), {colour, 1.2});
-    panel.drawing().AddDot(Role::kMark, panel.At(x, e.mean), std::clamp(0.25 * step, 0.6, 2.6), colour);
+    panel.drawing().AddDot(Role::kMark, panel.At(x, e.mean), std::clamp(0.25 * step, 0.6, e.values.empty() ? 2.6 : 1.8),
+                           colour);
   }
 }
 

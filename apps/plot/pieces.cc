@@ -91,15 +91,21 @@ std::vector<LegendEntry> ProfileLegend(size_t tracks) {
   return entries;
 }
 
-void AddBox(Panel& panel, double x, double half, std::vector<double> values, Colour colour) {
-  if (values.size() < 5) return;
+BoxShape BoxShapeOf(std::vector<double> values) {
   std::sort(values.begin(), values.end());
-  const double low = Quantile(values, 0.25), high = Quantile(values, 0.75), reach = 1.5 * (high - low);
+  BoxShape box = {Quantile(values, 0.25), Quantile(values, 0.5), Quantile(values, 0.75), 0, 0};
+  const double reach = 1.5 * (box.high - box.low);
+  box.least = *std::lower_bound(values.begin(), values.end(), box.low - reach);
+  box.most = *std::prev(std::upper_bound(values.begin(), values.end(), box.high + reach));
+  return box;
+}
+
+void AddBox(Panel& panel, double x, double half, std::vector<double> values, Colour colour) {
+  if (values.size() < kLeastOfBox) return;
+  const auto [low, median, high, least, most] = BoxShapeOf(std::move(values));
   const double at = panel.X(x);
   Drawing& drawing = panel.drawing();
   const Stroke stroke = {kGrey, 0.8};
-  const double least = *std::lower_bound(values.begin(), values.end(), low - reach),
-               most = *std::prev(std::upper_bound(values.begin(), values.end(), high + reach));
   drawing.AddLine(Role::kInterval, {at, panel.Y(least)}, {at, panel.Y(low)}, stroke);
   drawing.AddLine(Role::kInterval, {at, panel.Y(high)}, {at, panel.Y(most)}, stroke);
   drawing.AddRectangle(Role::kInterval, {at - half, panel.Y(high), at + half, panel.Y(low)}, colour);
@@ -110,14 +116,14 @@ void AddBox(Panel& panel, double x, double half, std::vector<double> values, Col
                    {at - half, panel.Y(low)},
                    {at - half, panel.Y(high)}},
                   stroke);
-  const double middle = panel.Y(Quantile(values, 0.5));
+  const double middle = panel.Y(median);
   drawing.AddLine(Role::kInterval, {at - half, middle}, {at + half, middle}, {kInk, 1.4});
 }
 
 Panel AddHistogram(Drawing& drawing, const Box& outer, const std::vector<double>& values, const std::string& x_title,
                    const std::string& y_title, Colour colour) {
   Range range = RangeOf(values, false, 0.02);
-  const int bins = std::clamp(static_cast<int>(2 * std::sqrt(static_cast<double>(values.size()))), 5, 40);
+  const int bins = std::clamp(static_cast<int>(2 * std::sqrt(static_cast<double>(values.size()))), 12, 40);
   std::vector<double> counts(bins, 0.0);
   for (const double v : values) counts[std::min(bins - 1, static_cast<int>(range.Share(v) * bins))] += 1;
   const double most = *std::max_element(counts.begin(), counts.end());

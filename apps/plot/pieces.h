@@ -24,8 +24,15 @@ void AddSequence(Panel& panel, const std::string& letters, double first, double 
 void AddProfiles(Panel& panel, const std::vector<std::vector<double>>& profiles, double first);
 std::vector<LegendEntry> ProfileLegend(size_t tracks);
 
-// Quartiles as a box, the median as a line, whiskers to the last values within 1.5 times the box; at x, `half` points
-// to either side. Too few values for quartiles (under 5) get none.
+struct BoxShape {
+  double low = 0, middle = 0, high = 0;  // quartiles
+  double least = 0, most = 0;            // the last values within 1.5 times the box
+};
+// Of at least one value.
+BoxShape BoxShapeOf(std::vector<double> values);
+// Quartiles as a box, the median as a line, whiskers; at x, `half` points
+// to either side. Under kLeastOfBox values get none.
+inline constexpr size_t kLeastOfBox = 5;
 void AddBox(Panel& panel, double x, double half, std::vector<double> values, Colour colour);
 
 // How often values fall into bins of one width: bars on a new panel in `outer`.

@@ -1,7 +1,7 @@
 // Drawings as SVG, PNG and PDF. Equal drawings give equal bytes on one machine: no file carries a time.
 //
-// PNG and PDF are cairo's. SVG is written here from the drawing's items: cairo's holds every glyph as a path (55 kB for
-// a logo of ten letters), so that text could neither be found nor read aloud, and its ids cannot be given a prefix.
+// PNG and PDF are cairo's. SVG is written here from the drawing's items: cairo's holds text as outlines of glyphs, so
+// that it could neither be found nor read aloud, and its ids cannot be given a prefix.
 #ifndef RB_APPS_PLOT_RENDER_H_
 #define RB_APPS_PLOT_RENDER_H_
 
@@ -31,7 +31,7 @@ absl::Status WriteDrawing(const Drawing& drawing, const std::string& path, const
 
 // An <svg> element for a page of HTML. Ids and references to them begin with `id_prefix` (a letter, then letters,
 // digits, '-' and '_'; RB_CHECKed), one for each picture of a page. Where `alone`, as a file of its own: with XML
-// header.
+// header and a white ground.
 std::string SvgText(const Drawing& drawing, std::string_view id_prefix, bool alone = false);
 inline std::string SvgInline(const Drawing& drawing, std::string_view id_prefix) { return SvgText(drawing, id_prefix); }
 

@@ -62,7 +62,8 @@ std::string OutlinePath(const std::vector<Segment>& outline) {
 
 class SvgWriter {
  public:
-  SvgWriter(const Drawing& drawing, std::string_view prefix) : drawing_(drawing), prefix_(prefix) {}
+  SvgWriter(const Drawing& drawing, std::string_view prefix, bool alone)
+      : drawing_(drawing), prefix_(prefix), alone_(alone) {}
 
   std::string Write() {
     std::string text = absl::StrCat("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", Number(drawing_.width()),
@@ -74,6 +75,7 @@ class SvgWriter {
       absl::StrAppend(&text, "<title>", Escaped(std::get<Text>(item.what).text), "</title>\n");
       break;
     }
+    if (alone_) absl::StrAppend(&text, "<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n");  // for dark pages
     absl::StrAppend(&text, Definitions());
     const std::vector<Item>& items = drawing_.items();
     for (size_t i = 0; i < items.size();) i = WriteFrom(items, i, &text);
@@ -174,6 +176,7 @@ class SvgWriter {
 
   const Drawing& drawing_;
   const std::string prefix_;
+  const bool alone_;
 };
 
 }  // namespace
@@ -182,7 +185,7 @@ std::string SvgText(const Drawing& drawing, std::string_view id_prefix, bool alo
   const auto fits = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '_'; };
   RB_CHECK(!id_prefix.empty() && std::isalpha(static_cast<unsigned char>(id_prefix[0])) &&
            std::all_of(id_prefix.begin(), id_prefix.end(), fits));
-  const std::string svg = SvgWriter(drawing, id_prefix).Write();
+  const std::string svg = SvgWriter(drawing, id_prefix, alone).Write();
   return alone ? "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n" + svg : svg;
 }
 

@@ -143,8 +143,14 @@ absl::StatusOr<HistoryData> LoadHistory(const std::string& path) {
 }
 
 absl::StatusOr<ScatterData> LoadScatter(const std::string& path, const std::string& x, const std::string& y,
-                                        const std::string& motif) {
-  RB_ASSIGN_OR_RETURN(const Table table, Table::Read(path));
+                                        const std::string& motif, const std::string& experiment,
+                                        const std::string& model) {
+  RB_ASSIGN_OR_RETURN(Table table, Table::Read(path));
+  for (const auto& [column, name] : {std::pair("experiment", &experiment), std::pair("model", &model)}) {
+    if (!name->empty() || (table.Has(column) && table.rows() > 0)) {
+      RB_ASSIGN_OR_RETURN(table, table.Of(column, *name));
+    }
+  }
   ScatterData data;
   data.x_title = x, data.y_title = y;
   RB_ASSIGN_OR_RETURN(data.x, table.Numbers(x));

@@ -16,7 +16,8 @@ namespace rb::plot {
 absl::StatusOr<std::vector<Estimate>> LoadKmers(const std::string& path, int top);
 
 // gia's effects.tsv. `model` may be empty when the table has one. An experiment's effects and controls; contrasts of
-// two effects as comparisons, others as notes.
+// two effects as comparisons, others as notes. Values over the null sequences from local.npz beside it, where it has
+// them.
 absl::StatusOr<EffectsData> LoadEffects(const std::string& path, const std::string& model,
                                         const std::string& experiment);
 // The experiment mutate: what each mutant has more than the motif.
@@ -35,9 +36,11 @@ absl::StatusOr<FoldData> LoadFold(const std::string& path, const std::string& se
 // A model's history.tsv, named after its folder.
 absl::StatusOr<HistoryData> LoadHistory(const std::string& path);
 
-// Two columns of numbers. motif: points whose column `sequence` holds these IUPAC letters are marked.
+// Two columns of numbers, of one experiment and model where the table has such columns. motif: points whose column
+// `sequence` holds these IUPAC letters are marked.
 absl::StatusOr<ScatterData> LoadScatter(const std::string& path, const std::string& x, const std::string& y,
-                                        const std::string& motif);
+                                        const std::string& motif, const std::string& experiment = "",
+                                        const std::string& model = "");
 
 }  // namespace rb::plot
 

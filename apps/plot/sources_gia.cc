@@ -4,49 +4,27 @@
 #include <filesystem>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "apps/plot/pieces.h"
 #include "apps/plot/sources.h"
 #include "apps/plot/table.h"
 #include "data/alphabet.h"
-#include "data/line_reader.h"
 #include "engine/check.h"
 #include "gia/distributions.h"
+#include "gia/npz_reader.h"
+#include "gia/statistics.h"
 
 namespace rb::plot {
 namespace {
 
-std::string Some(const std::set<std::string>& names) {
-  std::vector<std::string> some(names.begin(), std::next(names.begin(), std::min<ptrdiff_t>(std::ssize(names), 5)));
-  return absl::StrCat(absl::StrJoin(some, ", "), names.size() > 5 ? ", .." : "");
-}
-
-// The rows whose `column` is `name`; of one name when `name` is empty.
-absl::StatusOr<Table> Chosen(const Table& table, const std::string& column, std::string name) {
-  RB_ASSIGN_OR_RETURN(const std::vector<std::string> cells, table.Texts(column));
-  const std::set<std::string> names(cells.begin(), cells.end());
-  if (name.empty() && names.size() > 1) {
-    return absl::InvalidArgumentError(absl::StrCat(table.path(), ": has ", names.size(), " in its column ", column,
-                                                   "; expected --", column, " with one of ", Some(names)));
-  }
-  if (name.empty() && !names.empty()) name = *names.begin();
-  if (names.count(name) == 0) {
-    return absl::NotFoundError(absl::StrCat(table.path(), ": has no ", column, " ", Quoted(name), "; expected ",
-                                            names.empty() ? "at least one row" : absl::StrCat("one of ", Some(names))));
-  }
-  std::vector<bool> keep;
-  for (const std::string& cell : cells) keep.push_back(cell == name);
-  return table.Only(keep);
-}
-
 absl::StatusOr<Table> OfExperiment(const std::string& path, const std::string& model, const std::string& experiment) {
   RB_ASSIGN_OR_RETURN(const Table table, Table::Read(path));
-  RB_ASSIGN_OR_RETURN(const Table of_model, Chosen(table, "model", model));
-  return Chosen(of_model, "experiment", experiment);
+  RB_ASSIGN_OR_RETURN(const Table of_model, table.Of("model", model));
+  return of_model.Of("experiment", experiment);
 }
 
 struct EffectRow {
@@ -101,6 +79,33 @@ std::string Beside(const std::string& path, const char* name) {
   return std::filesystem::exists(beside, error) ? beside : "";
 }
 
+// The effects' values over the null sequences from local.npz beside the table, if it has just these effects of the
+// model: names of arrays are the models' with other characters replaced, so that labels and means are compared.
+void AddLocalEffects(const std::string& path, const std::string& model, const std::string& experiment,
+                     std::vector<Estimate>* effects) {
+  const std::string local = Beside(path, "local.npz");
+  if (local.empty()) return;
+  std::string name = model;
+  for (char& c : name) {
+    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
+  }
+  const auto labels = ReadNpzArray(local, absl::StrCat(name, ".", experiment, ".labels"));
+  const auto values = ReadNpzArray(local, absl::StrCat(name, ".", experiment));
+  if (!labels.ok() || !values.ok() || values->shape.size() != 2 || labels->texts.size() != effects->size()) return;
+  if (values->shape[0] != std::ssize(*effects)) return;
+  const auto nulls = static_cast<size_t>(values->shape[1]);
+  std::vector<std::vector<double>> all;
+  for (size_t i = 0; i < effects->size(); ++i) {
+    const auto first = values->floats.begin() + static_cast<std::ptrdiff_t>(i * nulls);
+    all.push_back(Finite(std::vector<double>(first, first + static_cast<std::ptrdiff_t>(nulls))));
+    const SampleSummary summary = Summarize(all.back());
+    const Estimate& e = (*effects)[i];
+    if (labels->texts[i] != e.label || !(std::abs(summary.mean - e.mean) <= 1e-4 * (std::abs(e.mean) + summary.sd)))
+      return;
+  }
+  for (size_t i = 0; i < all.size(); ++i) (*effects)[i].values = std::move(all[i]);
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<Estimate>> LoadKmers(const std::string& path, int top) {
@@ -128,6 +133,8 @@ absl::StatusOr<EffectsData> LoadEffects(const std::string& path, const std::stri
   for (const EffectRow& row : rows) {
     if (row.kind != "contrast") data.effects.push_back(row.estimate);
   }
+  RB_ASSIGN_OR_RETURN(const int model_at, table.Find("model"));
+  AddLocalEffects(path, table.Cell(0, model_at), experiment, &data.effects);
   std::stable_partition(data.effects.begin(), data.effects.end(), [](const Estimate& e) { return !e.control; });
   for (const EffectRow& row : rows) {
     if (row.kind != "contrast") continue;
@@ -205,13 +212,13 @@ absl::StatusOr<CurveData> LoadCurve(const std::string& path, const std::string& 
 
 absl::StatusOr<GcData> LoadGc(const std::string& path, const std::string& model) {
   RB_ASSIGN_OR_RETURN(const Table table, Table::Read(path));
-  RB_ASSIGN_OR_RETURN(const Table gc, Chosen(table, "experiment", "gc"));
+  RB_ASSIGN_OR_RETURN(const Table gc, table.Of("experiment", "gc"));
   RB_ASSIGN_OR_RETURN(const auto models, gc.Texts("model"));
   const bool several = std::set<std::string>(models.begin(), models.end()).size() > 1;
   GcData data;
   std::string chosen;
   if (!model.empty() || !several) {
-    RB_ASSIGN_OR_RETURN(const Table of_model, Chosen(gc, "model", model));
+    RB_ASSIGN_OR_RETURN(const Table of_model, gc.Of("model", model));
     RB_ASSIGN_OR_RETURN(const std::vector<EffectRow> rows, EffectRows(of_model));
     for (const EffectRow& row : rows) {
       if (row.kind == "effect") data.effects.push_back(row.estimate);

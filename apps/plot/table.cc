@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -17,6 +18,11 @@ namespace {
 // Tests give infinite t and empty intervals have none: neither has a place in a picture.
 bool IsInfinite(const std::string& cell) {
   return absl::EqualsIgnoreCase(cell, "inf") || absl::EqualsIgnoreCase(cell, "-inf");
+}
+
+std::string Some(const std::set<std::string>& names) {
+  std::vector<std::string> some(names.begin(), std::next(names.begin(), std::min<ptrdiff_t>(std::ssize(names), 5)));
+  return absl::StrCat(absl::StrJoin(some, ", "), names.size() > 5 ? ", .." : "");
 }
 
 }  // namespace
@@ -86,6 +92,23 @@ absl::StatusOr<std::vector<std::string>> Table::Texts(const std::string& column)
   std::vector<std::string> texts;
   for (size_t i = 0; i < rows(); ++i) texts.push_back(Cell(i, at));
   return texts;
+}
+
+absl::StatusOr<Table> Table::Of(const std::string& column, std::string name) const {
+  RB_ASSIGN_OR_RETURN(const std::vector<std::string> cells, Texts(column));
+  const std::set<std::string> names(cells.begin(), cells.end());
+  if (name.empty() && names.size() > 1) {
+    return absl::InvalidArgumentError(absl::StrCat(path_, ": has ", names.size(), " in its column ", column,
+                                                   "; expected --", column, " with one of ", Some(names)));
+  }
+  if (name.empty() && !names.empty()) name = *names.begin();
+  if (names.count(name) == 0) {
+    return absl::NotFoundError(absl::StrCat(path_, ": has no ", column, " ", Quoted(name), "; expected ",
+                                            names.empty() ? "at least one row" : absl::StrCat("one of ", Some(names))));
+  }
+  std::vector<bool> keep;
+  for (const std::string& cell : cells) keep.push_back(cell == name);
+  return Only(keep);
 }
 
 Table Table::Only(const std::vector<bool>& keep) const {

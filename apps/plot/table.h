@@ -31,6 +31,9 @@ class Table {
   // Numbers of a column; NaN where there is none (empty, NA, nan). inf is NaN too. InvalidArgument for anything else.
   absl::StatusOr<std::vector<double>> Numbers(const std::string& column) const;
   absl::StatusOr<std::vector<std::string>> Texts(const std::string& column) const;
+  // The rows whose `column` is `name`; when `name` is empty those of the one name that there is. NotFound for another
+  // name, InvalidArgument where there are several to choose from with the flag --COLUMN.
+  absl::StatusOr<Table> Of(const std::string& column, std::string name) const;
   // Without the rows for which `keep` is false.
   Table Only(const std::vector<bool>& keep) const;
 

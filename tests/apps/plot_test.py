@@ -109,6 +109,33 @@ def predictions_of_evaluate():
 
 
 @test
+def boxes_of_local_effects():
+    make_tables()
+    effects = ("plot", "effects", *GIA, "--experiment", "hairpin", "--out")
+    succeeds(*effects, "boxes.svg")
+    whole = cli.read("gia/local.npz")
+    pathlib.Path("gia/local.npz").unlink()
+    succeeds(*effects, "points.svg")
+    check(len(cli.read("boxes.svg")) > len(cli.read("points.svg")) + 1000, "boxes are drawn")
+    for broken in (b"", b"PK", whole[:len(whole) // 2], whole[:-9] + bytes(9)):
+        pathlib.Path("gia/local.npz").write_bytes(broken)
+        succeeds(*effects, "broken.svg", "--overwrite")
+        equal(cli.read("broken.svg"), cli.read("points.svg"), "an archive that cannot be read gives no boxes")
+
+
+@test
+def fold_draws_one_sequence():
+    pathlib.Path("one.fa").write_text(">x\nGGGCAAAAGCCC\n")
+    succeeds("fold", "--input", "one.fa", "--out", "one.tsv", "--plot", "a.svg")
+    succeeds("plot", "fold", "--input", "one.tsv", "--out", "b.svg", "--title", "x")
+    equal(cli.read("a.svg"), cli.read("b.svg"), "fold --plot and plot fold")
+    pathlib.Path("two.fa").write_text(">x\nGGGCAAAAGCCC\n>y\nAC\n")
+    refuses(1, ["two.fa", "2 sequences", "expected one"], "fold", "--input", "two.fa", "--plot", "c.svg")
+    refuses(1, ["a.svg", "exists already"], "fold", "--input", "one.fa", "--plot", "a.svg")
+    refuses(2, ["--plot", "x.gif"], "fold", "--input", "one.fa", "--plot", "x.gif")
+
+
+@test
 def motif_logo_is_the_same_picture():
     pathlib.Path("m.meme").write_text("MEME version 4\n\nMOTIF x\nletter-probability matrix: w= 2\n1 0 0 0\n0.2 0.3 0.1 0.4\n")
     succeeds("plot", "logo", "--input", "m.meme", "--out", "a.svg")
@@ -188,6 +215,8 @@ def inputs_that_cannot_be_drawn():
     fails(["nothing to draw", "pair"], "scatter", "measured\tpredicted\nnan\t2\n")
     fails(["no column 'sequence'"], "scatter", "measured\tpredicted\n1\t2\n", "--motif", "AC")
     fails(["--motif", "'1'"], "scatter", "measured\tpredicted\n1\t2\n", "--motif", "A1")
+    fails(["has 2 in its column experiment", "--experiment", "A, B"], "scatter", "experiment\tmeasured\tpredicted\nA\t1\t2\nB\t1\t2\n")
+    fails(["has no experiment 'C'"], "scatter", "experiment\tmeasured\tpredicted\nA\t1\t2\n", "--experiment", "C")
     fails(["no column 'pearson'"], "experiments", "experiment\tn\nA\t1\n")
     fails(["nothing to draw"], "experiments", "experiment\tpearson\nA\tnan\n")
     fails(["in.tsv"], "logo", "nonsense\n")
