@@ -33,9 +33,9 @@ absl::Status Kmers(Stage& stage, const Protein& protein, const GiaAnswers& answe
     top.push_back(bar);
   }
   RB_RETURN_IF_ERROR(stage.Show("figure2e_kmers", DrawKmers(top, stage.Titled(protein.name + ": strongest 6-mers"))));
-  RB_ASSIGN_OR_RETURN(const Pwm motif, AlignedMotif(answers, stage.published(), protein.name));
-  RB_RETURN_IF_ERROR(stage.Show(
-      "figure2e_motif", DrawLogo(plot::InformationLogo(motif), stage.Titled(protein.name + ": 6-mers aligned"))));
+  RB_ASSIGN_OR_RETURN(const AlignmentMotif motif, AlignedMotif(answers, stage.published(), protein.name));
+  RB_RETURN_IF_ERROR(
+      stage.Show("figure2e_motif", DrawLogo(CoverageLogo(motif), stage.Titled(protein.name + ": 6-mers aligned"))));
   stage.FindOf(*protein.model, "rank", static_cast<double>(RankOf(answers, protein.motif)));
   return absl::OkStatus();
 }
@@ -98,6 +98,7 @@ absl::Status Spacing(Stage& stage, const Protein& protein, const GiaAnswers& ans
   plot::EffectsData data;
   for (size_t i = 0; i < 4; ++i) {  // the paper's pairs come first (gia/experiment.cc)
     data.effects.push_back(EstimateOf(spacing, i, true));
+    if (i == 0) data.effects[0].label = "one site";  // twice at one place
     stage.FindOf(*protein.model, absl::StrCat("spacing ", i + 1), spacing.effects[i].summary.mean);
   }
   return stage.Show("figure2d_spacing",
@@ -129,7 +130,7 @@ absl::Status Affinities(Stage& stage, const Protein& protein) {
   stage.FindOf(*protein.model, "kd p", r.p);
   answers.model += "-affinities";
   stage.Tell(std::move(answers));
-  return stage.Show("figure2f_affinities", DrawSeries({"ln K_D (nM)", kImportance, {series}, false, true},
+  return stage.Show("figure2f_affinities", DrawSeries({"ln Kd (nM)", kImportance, {series}, false, true},
                                                       stage.Titled(protein.name + ": effect and affinity")));
 }
 

@@ -53,7 +53,8 @@ absl::StatusOr<plot::Drawing> DrawSeries(const SeriesPlot& data, const plot::Sty
       drawing.AddDot(Role::kMark, dot, 2.6, colour);
       if (!data.labelled) continue;
       const bool left = dot.x > panel.area().middle_x();  // towards the middle, where there is room
-      drawing.AddText(Role::kNote, InAlphabet(e.label, style.dna), {dot.x + (left ? -5 : 5), dot.y - 4},
+      const double beside = e.mean < 0 ? 9 : -4;          // off the line at zero
+      drawing.AddText(Role::kNote, InAlphabet(e.label, style.dna), {dot.x + (left ? -5 : 5), dot.y + beside},
                       {7, left ? plot::Align::kEnd : plot::Align::kStart});
     }
   }
@@ -77,9 +78,21 @@ absl::StatusOr<plot::Drawing> DrawHistogram(const std::vector<double>& all, cons
   const double median = Median(values);
   drawing.AddLine(Role::kGuide, {panel.X(median), panel.area().top}, {panel.X(median), panel.area().bottom},
                   {plot::SeriesColour(1), 1.2, 3});
-  drawing.AddText(Role::kNote, absl::StrCat("median ", plot::Short(median), ", ", values.size(), " ", what),
+  drawing.AddText(Role::kNote, absl::StrCat("median ", plot::Short(median), ", n = ", values.size()),
                   {panel.area().right, panel.area().top - 3}, {8, plot::Align::kEnd});
   return drawing;
+}
+
+plot::LogoData CoverageLogo(const AlignmentMotif& motif) {
+  plot::LogoData logo = plot::InformationLogo(motif.pwm);
+  std::vector<double> weights;
+  for (const auto& sums : motif.sums) weights.push_back(sums[0] + sums[1] + sums[2] + sums[3]);
+  const double most = weights.empty() ? 0 : *std::max_element(weights.begin(), weights.end());
+  for (size_t i = 0; i < std::min(weights.size(), logo.heights.size()); ++i) {
+    for (double& height : logo.heights[i]) height *= most > 0 ? weights[i] / most : 1;
+  }
+  logo.title = "bits, by weight";
+  return logo;
 }
 
 plot::MapData MutantsMap(const ExperimentResult& mutate, const std::string& motif, int position) {
@@ -108,11 +121,11 @@ absl::StatusOr<plot::MapData> MapOfProbe(Stage& stage, const Predictor& predicto
   plot::MapData data;
   data.letters = LettersOf(one, 0);
   data.title = "effect";
-  data.first = LeftPadding(one.length, one.widths[0]);
+  const auto first = static_cast<size_t>(LeftPadding(one.length, one.widths[0]));
   for (size_t i = 0; i < data.letters.size(); ++i) {
     auto& effects = data.effects.emplace_back();
     for (size_t code = 0; code < 4; ++code) {
-      const size_t at = (i + static_cast<size_t>(data.first)) * 4 + code;
+      const size_t at = (i + first) * 4 + code;
       effects[code] = BaseCode(data.letters[i]) == code ? plot::kNone : mutants.effects[at];
     }
   }
@@ -122,7 +135,7 @@ absl::StatusOr<plot::MapData> MapOfProbe(Stage& stage, const Predictor& predicto
                       stage.machine().backend->NewFolder(one.length, *energies.factors));
   RB_RETURN_IF_ERROR(AddStructureTracks(2, *folder, energies.name, one));
   for (size_t i = 0; i < data.letters.size(); ++i) {
-    const float* at = one.tracks.data() + 2 * (i + static_cast<size_t>(data.first));
+    const float* at = one.tracks.data() + 2 * (i + first);
     data.structure.push_back({at[0], at[1]});
   }
   return data;

@@ -27,14 +27,18 @@ struct SeriesPlot {
 };
 absl::StatusOr<plot::Drawing> DrawSeries(const SeriesPlot& plot, const plot::Style& style);
 
-// One histogram with its median; `n` of `what`.
+// One histogram with its median and number; it counts `what`.
 absl::StatusOr<plot::Drawing> DrawHistogram(const std::vector<double>& values, const std::string& x_title,
                                             const std::string& what, const plot::Style& style);
+
+// Bits of an alignment motif, each column as low as the share of the weight that covers it: at its ends stand single
+// k-mers, which say little however sure they are.
+plot::LogoData CoverageLogo(const AlignmentMotif& motif);
 
 // The motif and its mutants as a logo over a heat map: gia's experiment mutate of a motif at `position`.
 plot::MapData MutantsMap(const ExperimentResult& mutate, const std::string& motif, int position);
 
-// Every substitution of one probe, without its padding; positions count in the model's input. `fold`: with the
+// Every substitution of one probe, positions count from 0 in the probe. `fold`: with the
 // paired and unpaired tracks of its letters.
 absl::StatusOr<plot::MapData> MapOfProbe(Stage& stage, const Predictor& predictor, int32_t row, bool fold);
 

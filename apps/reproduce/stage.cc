@@ -11,7 +11,6 @@
 #include "data/readers.h"
 #include "data/writers.h"
 #include "engine/check.h"
-#include "gia/alignment_motif.h"
 
 namespace rb::apps {
 namespace {
@@ -204,13 +203,13 @@ const ExperimentResult& ResultOf(const GiaAnswers& answers, const std::string& e
   return *it;
 }
 
-absl::StatusOr<Pwm> AlignedMotif(const GiaAnswers& answers, bool published, const std::string& name) {
+absl::StatusOr<AlignmentMotif> AlignedMotif(const GiaAnswers& answers, bool published, const std::string& name) {
   std::vector<WeightedSequence> kmers;
   for (const KmerEffect& kmer : answers.kmers) kmers.push_back({kmer.kmer, kmer.effect});
   RB_ASSIGN_OR_RETURN(AlignmentMotif motif,
                       AlignKmers(kmers, PresetAlignment(published ? Preset::kPublished : Preset::kPaper)));
   motif.pwm.name = name;
-  return std::move(motif.pwm);
+  return motif;
 }
 
 int64_t RankOf(const GiaAnswers& answers, const std::string& motif) {

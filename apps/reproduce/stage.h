@@ -17,6 +17,7 @@
 #include "apps/reproduce/anchors.h"
 #include "data/dataset.h"
 #include "data/split.h"
+#include "gia/alignment_motif.h"
 #include "model/predictor.h"
 
 namespace rb::apps {
@@ -110,7 +111,7 @@ std::vector<float> LocalEffects(const ExperimentResult& result, size_t question)
 // The experiment of that name among the answers; RB_CHECKed.
 const ExperimentResult& ResultOf(const GiaAnswers& answers, const std::string& experiment);
 // The alignment motif of a scan.
-absl::StatusOr<Pwm> AlignedMotif(const GiaAnswers& answers, bool published, const std::string& name);
+absl::StatusOr<AlignmentMotif> AlignedMotif(const GiaAnswers& answers, bool published, const std::string& name);
 // The motif's place among all k-mers of its length, 1 the strongest; 0 where none of them was scanned.
 int64_t RankOf(const GiaAnswers& answers, const std::string& motif);
 

@@ -4,11 +4,11 @@
 #include "absl/strings/str_cat.h"
 #include "apps/motif_files.h"
 #include "apps/plot/pieces.h"
+#include "apps/reproduce/pieces.h"
 #include "apps/reproduce/stage.h"
 #include "apps/text.h"
 #include "data/alphabet.h"
 #include "engine/check.h"
-#include "gia/alignment_motif.h"
 #include "gia/motif_io.h"
 #include "gia/motif_match.h"
 
@@ -20,22 +20,23 @@ constexpr char kRbfox1[] = "RNCMPT00168", kCanonical[] = "UGCAUG";
 struct TableRow {
   std::string experiment, kmer;
   double effect = 0;
-  Pwm motif, match;  // match: of --motifs, without columns where there is none
+  AlignmentMotif motif;
+  Pwm match;  // of --motifs, without columns where there is none
   MotifMatch best;
 };
 
 // Positions of the widest motif keep letters equally wide everywhere.
-void AddLogo(plot::Drawing& drawing, const plot::Box& box, const Pwm& pwm, size_t widest, const plot::Style& style) {
-  if (pwm.columns.empty()) return;
+void AddLogo(plot::Drawing& drawing, const plot::Box& box, const plot::LogoData& logo, size_t widest,
+             const plot::Style& style) {
+  if (logo.heights.empty()) return;
   plot::Axis x = plot::PositionAxis("", 1, widest), y = plot::NumberAxis("", {0, 2});
   x.hidden = y.hidden = true;
   plot::Panel panel(drawing, box, x, y);
-  const plot::LogoData logo = plot::InformationLogo(pwm);
   for (size_t i = 0; i < logo.heights.size(); ++i) {
     const double at = 1 + static_cast<double>(i);
     AddStack(panel, panel.X(at - 0.5) + 0.3, panel.X(at + 0.5) - 0.3, logo.heights[i], style);
   }
-  drawing.AddLine(plot::Role::kGuide, panel.At(0.5, 0), panel.At(0.5 + static_cast<double>(pwm.columns.size()), 0),
+  drawing.AddLine(plot::Role::kGuide, panel.At(0.5, 0), panel.At(0.5 + static_cast<double>(logo.heights.size()), 0),
                   {plot::kGrey, 0.5});
 }
 
@@ -43,7 +44,7 @@ absl::StatusOr<plot::Drawing> DrawTable(const std::vector<TableRow>& rows, bool 
   if (rows.empty()) return plot::NothingToDraw("at least one motif");
   constexpr double kRow = 40, kHead = 20, kLogo = 150, kText = 120, kColumn = 10;
   size_t widest = 1;
-  for (const TableRow& row : rows) widest = std::max({widest, row.motif.columns.size(), row.match.columns.size()});
+  for (const TableRow& row : rows) widest = std::max({widest, row.motif.pwm.columns.size(), row.match.columns.size()});
   const double left = kText + kLogo + 2 * kColumn;
   plot::Drawing drawing(matched ? left + 2 * kLogo : left + 2 * kColumn,
                         40 + (style.title.empty() ? 0 : 18) + kHead + kRow * static_cast<double>(rows.size()));
@@ -58,9 +59,9 @@ absl::StatusOr<plot::Drawing> DrawTable(const std::vector<TableRow>& rows, bool 
     drawing.AddText(plot::Role::kTickLabel, plot::FitText(row.experiment, kText - 6, 8), {rest.left, top + 14}, {8});
     drawing.AddText(plot::Role::kNote, absl::StrCat(InAlphabet(row.kmer, style.dna), "  ", Fixed(row.effect, 2)),
                     {rest.left, top + 26}, {8});
-    AddLogo(drawing, {second, top, second + kLogo, top + kRow - 6}, row.motif, widest, style);
+    AddLogo(drawing, {second, top, second + kLogo, top + kRow - 6}, CoverageLogo(row.motif), widest, style);
     if (matched) {
-      AddLogo(drawing, {third, top, third + kLogo, top + kRow - 6}, row.match, widest, style);
+      AddLogo(drawing, {third, top, third + kLogo, top + kRow - 6}, plot::InformationLogo(row.match), widest, style);
       const double at = third + kLogo + kColumn, width = rest.right - at;
       drawing.AddText(plot::Role::kTickLabel, plot::FitText(row.match.name, width, 8), {at, top + 14}, {8});
       drawing.AddText(plot::Role::kNote, absl::StrCat("p ", plot::Short(row.best.p, 2)), {at, top + 26}, {8});
@@ -90,7 +91,7 @@ std::string TsvOf(const std::vector<TableRow>& rows, bool dna) {
       "experiment\ttop_kmer\teffect\tconsensus\tcolumns\tmatch\tmatch_consensus\toverlap\tscore\tp\te\tq\n";
   for (const TableRow& row : rows) {
     absl::StrAppend(&text, row.experiment, "\t", InAlphabet(row.kmer, dna), "\t", Shortest(row.effect), "\t",
-                    InAlphabet(Consensus(row.motif), dna), "\t", row.motif.columns.size());
+                    InAlphabet(Consensus(row.motif.pwm), dna), "\t", row.motif.pwm.columns.size());
     if (row.match.columns.empty()) {
       text += "\t\t\t\t\t\t\t\n";
       continue;
@@ -119,16 +120,16 @@ absl::Status ReproduceTableS1(Stage& stage) {
     TableRow& row = rows.emplace_back();
     row.experiment = name, row.kmer = answers.kmers[0].kmer, row.effect = answers.kmers[0].effect;
     RB_ASSIGN_OR_RETURN(row.motif, AlignedMotif(answers, stage.published(), name));
-    records.emplace_back().pwm = row.motif;
+    records.emplace_back().pwm = row.motif.pwm;
     if (!known.empty()) {
-      RB_ASSIGN_OR_RETURN(const std::vector<MotifMatch> matches, MatchMotif(row.motif, known, {}));
+      RB_ASSIGN_OR_RETURN(const std::vector<MotifMatch> matches, MatchMotif(row.motif.pwm, known, {}));
       row.best = *std::min_element(matches.begin(), matches.end(), [](const MotifMatch& a, const MotifMatch& b) {
         return a.p != b.p ? a.p < b.p : a.score > b.score;
       });
       row.match = known[static_cast<size_t>(row.best.target)];
     }
     const std::string file = absl::StrCat("logos/", name);
-    RB_RETURN_IF_ERROR(stage.Show(file, DrawLogo(plot::InformationLogo(row.motif), stage.Titled(name))));
+    RB_RETURN_IF_ERROR(stage.Show(file, DrawLogo(CoverageLogo(row.motif), stage.Titled(name))));
   }
   if (rows.empty())
     return stage.ModelOf(stage.flags().experiment.empty() ? kRbfox1 : stage.flags().experiment).status();
