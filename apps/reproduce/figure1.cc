@@ -139,6 +139,7 @@ void FindTable(Stage& stage, const std::vector<NamedValues>& columns) {
     const std::string key = anchor.key;
     if (key.rfind("table ", 0) != 0) continue;
     const std::string method = absl::AsciiStrToLower(key.substr(6));
+    stage.Find(key, {kNoNumber, 0, columns.empty() ? "no --published" : "no such method in --published", ""});
     for (const NamedValues& column : columns) {
       if (absl::AsciiStrToLower(column.name).rfind(method, 0) != 0) continue;
       const std::vector<double> values = Chosen(column, IsOf2013);
@@ -230,7 +231,7 @@ absl::Status Methods(Stage& stage, const NamedValues& main, std::vector<NamedVal
   std::stable_sort(columns.begin(), columns.end(),
                    [&](const NamedValues& a, const NamedValues& b) { return mean(a) < mean(b); });
   NamedValues ours = main;
-  ours.name = absl::StrCat("ResidualBind, ", main.name);
+  ours.name = absl::StrCat("ours, ", main.name);
   RB_RETURN_IF_ERROR(stage.Show("figure1b_best", DrawCompare(ours, columns.back(), "Pearson", stage.Titled(""))));
   columns.push_back(ours);
   const std::string title = absl::StrCat("Test Pearson of the ", main.values.size(), " experiments present");

@@ -49,6 +49,7 @@ def figure_1():
     none_is_compared(rows)
     check("n=1 of 244" in rows["mean Pearson of the table's ThermoNet"]["verdict"], "the table's own mean is of one experiment")
     equal(rows["mean Pearson of the table's ThermoNet"]["found"], "0.75", "and found")
+    check("no such method" in rows["mean Pearson of the table's RNAcontext"]["verdict"], "a method that the table has not")
     check("no such run" in rows["mean Pearson, clip, sequence"]["verdict"],
           "no clip run")
     check("on 3 present" in rows["mean Pearson, log, sequence"]["note"], "paired on those present")
