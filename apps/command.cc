@@ -29,6 +29,7 @@ constexpr Command kCommands[] = {
     {"motif", "align k-mers, convert motif files, draw logos, compare motifs", DefineMotif},
     {"plot", "pictures of what the other commands write, as SVG, PNG or PDF", DefinePlot},
     {"report", "one page of HTML about a run's models", DefineReport},
+    {"reproduce", "the paper's figures, each number beside the paper's own", DefineReproduce},
     {"model", "look into model files, write them for other programs, read Keras' weights", DefineModel},
     {"manual", "print all help as one page, or completion for bash", DefineManual},
     {"bench", "time training steps and scoring on this machine", DefineBench},

@@ -49,6 +49,7 @@ Action DefineIsm(CLI::App& app, const Invocation& invocation);
 Action DefineMotif(CLI::App& app, const Invocation& invocation);
 Action DefinePlot(CLI::App& app, const Invocation& invocation);
 Action DefineReport(CLI::App& app, const Invocation& invocation);
+Action DefineReproduce(CLI::App& app, const Invocation& invocation);
 Action DefineModel(CLI::App& app, const Invocation& invocation);
 Action DefineManual(CLI::App& app, const Invocation& invocation);
 Action DefineBench(CLI::App& app, const Invocation& invocation);

@@ -16,8 +16,8 @@ def help_and_version():
     out, err = succeeds("--help")
     equal(err, "", "stderr of --help")
     names = [line.split()[0] for line in out.split("Commands:")[1].split("\n\n")[0].strip().splitlines()]
-    equal(names, ["simulate", "prepare", "train", "sweep", "evaluate", "predict", "scan", "gia", "fold", "ism", "motif", "plot", "report", "model",
-                  "manual", "bench", "doctor"], "commands in help")
+    equal(names, ["simulate", "prepare", "train", "sweep", "evaluate", "predict", "scan", "gia", "fold", "ism", "motif", "plot", "report", "reproduce",
+                  "model", "manual", "bench", "doctor"], "commands in help")
     for name in names:
         out, err = succeeds(name, "--help")
         equal(err, "", f"stderr of {name} --help")
