@@ -31,11 +31,17 @@ struct Flags {
   std::vector<int> dilations;
 };
 
-absl::Status CheckFlags(const Flags& flags) {
-  if (!flags.data.empty() || !flags.transform.has_value() || *flags.transform == "none") return absl::OkStatus();
-  return UsageError(absl::StrCat("--transform ", *flags.transform,
-                                 ": its constants come from scores; expected --data with those the model was trained "
-                                 "on, or --transform none"));
+// --transform without --data: its constants are not known, and not wanted where evaluation fits each split by itself.
+absl::Status SetTransform(const Flags& flags, ModelFile& model) {
+  if (!flags.transform.has_value()) return absl::OkStatus();
+  RB_ASSIGN_OR_RETURN(const TransformKind kind, ParseTransform(*flags.transform));
+  if (kind != TransformKind::kNone && model.config.preset != Preset::kPublished) {
+    return UsageError(absl::StrCat("--transform ", *flags.transform,
+                                   ": its constants come from scores; expected --data with those the model was trained "
+                                   "on, --preset published, which fits each split by itself, or --transform none"));
+  }
+  model.config.transform = model.transform.kind = kind;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<KerasChoices> ChoicesOf(const Flags& flags) {
@@ -55,20 +61,26 @@ absl::StatusOr<KerasChoices> ChoicesOf(const Flags& flags) {
   return choices;
 }
 
-// The null model's profile and the transform's constants, as training on these data would have stored them.
+// The null model's profile and the transform's constants, as training on these data would have stored them. Structure
+// has no part in either: tables without tracks will do.
 absl::Status AddWhatDataTell(const Flags& flags, ModelFile& model) {
   ThreadPool pool(flags.common.threads);
   ReadOptions options;
   options.length = model.config.shape.length;
   if (!flags.experiment.empty()) options.experiments = {flags.experiment};
   options.dna_alphabet = flags.common.dna();
-  RB_ASSIGN_OR_RETURN(const Dataset dataset, ReadDataset(flags.data, options, pool));
+  RB_ASSIGN_OR_RETURN(Dataset dataset, ReadDataset(flags.data, options, pool));
   if (dataset.experiments.size() != 1) {
     return UsageError(absl::StrCat("the data hold ", dataset.experiments.size(),
                                    " experiments; expected --experiment with the model's"));
   }
-  TrainConfig& config = model.config;
-  config.seed = flags.common.seed;
+  if (model.config.shape.structure > 0 && dataset.sequences.structure_channels == model.config.shape.structure) {
+    model.structure_source = dataset.sequences.TrackSource();
+  }
+  dataset.sequences.DropTracks();
+  model.config.seed = flags.common.seed;
+  TrainConfig config = model.config;
+  config.shape.structure = 0;
   const bool raw = !dataset.transformed && !config.shape.classification;
   RB_ASSIGN_OR_RETURN(config.transform, ParseTransform(flags.transform.value_or(raw ? "log" : "none")));
   if (!raw && config.transform != TransformKind::kNone) {
@@ -79,6 +91,7 @@ absl::Status AddWhatDataTell(const Flags& flags, ModelFile& model) {
   const std::string& name = dataset.experiments[0];
   RB_ASSIGN_OR_RETURN(const std::vector<TrainJob> jobs, MakeTrainJobs({{config, name, name}}, dataset, split));
   model.experiment = name;
+  model.config.transform = config.transform;
   model.transform = jobs[0].model.transform;
   model.profile = jobs[0].model.profile;
   return absl::OkStatus();
@@ -92,7 +105,6 @@ std::string Summary(const ModelFile& model, const std::string& path) {
 }
 
 absl::Status Run(const Flags& flags) {
-  RB_RETURN_IF_ERROR(CheckFlags(flags));
   RB_ASSIGN_OR_RETURN(KerasChoices choices, ChoicesOf(flags));
   const std::string path =
       absl::EndsWith(flags.out, ".safetensors") ? flags.out : JoinPath(flags.out, "model.safetensors");
@@ -101,7 +113,7 @@ absl::Status Run(const Flags& flags) {
   RB_RETURN_IF_ERROR(ReadKerasConfig(flags.file, choices));
   RB_ASSIGN_OR_RETURN(ModelFile model, ModelFromKeras(layers, choices, flags.file));
   if (flags.transform.has_value() || !flags.data.empty()) model.extra.erase(kUnknownTransform);
-  if (!flags.data.empty()) RB_RETURN_IF_ERROR(AddWhatDataTell(flags, model));
+  RB_RETURN_IF_ERROR(flags.data.empty() ? SetTransform(flags, model) : AddWhatDataTell(flags, model));
   RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(path)));
   RB_RETURN_IF_ERROR(WriteModel(model, path));
   Reporter reporter(flags.common.progress);

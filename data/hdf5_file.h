@@ -74,6 +74,8 @@ class Hdf5Array {
 
   const std::vector<int64_t>& shape() const { return shape_; }
   const std::string& where() const { return where_; }
+  // Whether values were ever written; else HDF5 reads zeros.
+  bool stored() const { return H5Dget_storage_size(dataset_.id()) > 0; }
   // Rows [begin, begin + count), converted to float, into out[count][shape[1]]..
   absl::Status ReadRows(int64_t begin, int64_t count, float* out) const;
 

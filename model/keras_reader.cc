@@ -156,6 +156,10 @@ class Reader {
       return absl::InvalidArgumentError(
           Concat(where, ": found ", size < 1 ? "no" : "too many", " values; expected 1 to ", kMaxValues, " in a file"));
     }
+    if (!array.stored()) {
+      return absl::InvalidArgumentError(Concat(where, ": found no values, only the room for ", size,
+                                               "; expected a file that was written to its end"));
+    }
     values_ += size;
     tensor.values.resize(static_cast<size_t>(size));
     RB_RETURN_IF_ERROR(array.ReadRows(0, tensor.shape[0], tensor.values.data()));

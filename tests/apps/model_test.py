@@ -112,6 +112,34 @@ def defaults_and_choices():
 
 
 @test
+def structure_and_data():
+    simulate("sim", experiments=1, probes=300)
+    succeeds("train", "--data", "sim", "--structure", "pu", "--out", "m", *cli.SMALL, *TRAIN)
+    model = "m/SIM00001/model.safetensors"
+    succeeds("model", "export", model, "--out", "SIM00001.h5")
+    # Letters and scores are enough: structure takes no part in the profile and the transform.
+    succeeds("model", "import", "SIM00001.h5", "--out", "tables.safetensors", "--data", "sim")
+    found = info("tables.safetensors")
+    equal(found["structure_source"], "given", "tables say nothing about structure")
+    equal((found["transform"], found["shape"]), (info(model)["transform"], info(model)["shape"]), "transform and shape")
+    succeeds("prepare", "--data", "sim", "--structure", "pu", "--transform", "none", "--out", "pu.h5")
+    succeeds("model", "import", "SIM00001.h5", "--out", "tracks.safetensors", "--data", "pu.h5")
+    equal(info("tracks.safetensors")["structure_source"], "turner1999", "tracks say what made them")
+    evaluate = ("evaluate", "--data", "sim", "--device", "cpu", "--models")
+    equal(succeeds(*evaluate, "tracks.safetensors")[0], succeeds(*evaluate, model)[0], "evaluation")
+
+
+@test
+def published_fits_each_split():
+    model = trained("p", *cli.SMALL, "--preset", "published", "--transform", "clip")
+    succeeds("model", "export", model, "--out", "SIM00002.h5")
+    succeeds("model", "import", "SIM00002.h5", "--out", "a.safetensors", "--preset", "published", "--dilations", "1,2",
+             "--transform", "clip")
+    evaluate = ("evaluate", "--data", "sim", "--device", "cpu", "--models")
+    equal(succeeds(*evaluate, "a.safetensors")[0], succeeds(*evaluate, model)[0], "evaluation without constants")
+
+
+@test
 def refusals():
     model = trained()
     succeeds("model", "export", model, "--out", "w.h5")

@@ -228,6 +228,7 @@ TEST(Keras, HostileValuesAreRefused) {
   refuse({2000000000, 2000000000, 2000000000}, {kKernel, "too many values"});
   refuse({20000, 20000}, {kKernel, "too many values"});
   refuse({hsize_t{1} << 40}, {kKernel, "axis of"});
+  refuse({3, 32, 32}, {kKernel, "found no values, only the room for 3072"});  // never written
   refuse({3, 32, 32}, {kKernel, "not numbers"}, H5T_C_S1);
   const Hdf5Handle complex(H5Tcreate(H5T_COMPOUND, 8), H5Tclose);
   H5Tinsert(complex.id(), "real", 0, H5T_IEEE_F32LE);
