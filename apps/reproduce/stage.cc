@@ -165,9 +165,9 @@ std::string TrainingNote(const ModelFile& model) {
 }
 
 std::string TrainCommand(const ReproduceFlags& flags, const std::string& experiment) {
-  const std::string models = flags.models.empty() ? "models" : flags.models[0];
   return absl::StrCat("residualbind train --data ", ShellQuoted(flags.data), " --experiment ", ShellQuoted(experiment),
-                      " --out ", ShellQuoted(models));
+                      flags.common.preset == "paper" ? "" : " --preset " + flags.common.preset, " --out ",
+                      ShellQuoted("models-" + experiment));
 }
 
 std::string RunName(const ModelFile& model) {

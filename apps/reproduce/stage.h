@@ -99,7 +99,7 @@ class Stage {
 
 // "trained 100 epochs with log": what a found number depends on.
 std::string TrainingNote(const ModelFile& model);
-// The command that trains a model of an experiment.
+// The command that trains a model of an experiment, into a folder of its own, so that it replaces nothing.
 std::string TrainCommand(const ReproduceFlags& flags, const std::string& experiment);
 // `log sequence`, `clip PU`: which of the paper's runs a model belongs to.
 std::string RunName(const ModelFile& model);

@@ -102,7 +102,7 @@ def figure_3_and_4():
     none_is_compared(anchors("figure3"))
     pictures("figure3", ["figure3b_hairpin", "figure3a_high_1", "figure3a_low_1"])
     _, err = succeeds("reproduce", "figure4", "--data", "sim", "--models", "m", "--out", "figure4", "--null-n", 40, "--progress", "plain")
-    check("no model of RNCMPT00112" in err and "residualbind train --data sim --experiment RNCMPT00112 --out m" in err,
+    check("no model of RNCMPT00112" in err and "residualbind train --data sim --experiment RNCMPT00112 --out models-RNCMPT00112" in err,
           "what stands for the example, and how to train it")
     rows = anchors("figure4")
     none_is_compared(rows)
@@ -135,7 +135,8 @@ def table_s1():
 def refusals():
     models(1)
     command = ("reproduce", "figure2", "--data", "sim", "--models", "m", "--out", "x", "--progress", "none")
-    refuses(1, ["no model of RNCMPT00168", "residualbind train --data sim --experiment RNCMPT00168 --out m"], *command)
+    refuses(1, ["no model of RNCMPT00168", "residualbind train --data sim --experiment RNCMPT00168 --out models-RNCMPT00168"], *command)
+    refuses(1, ["--preset published --out models-RNCMPT00168"], *command, "--preset", "published")
     refuses(1, ["no model of VTS1", "train"], "reproduce", "figure3", *command[2:])
     refuses(1, ["no model of NOPE"], *command, "--experiment", "NOPE")
     refuses(1, ["no model of NOPE"], "reproduce", "figure1", *command[2:], "--experiment", "NOPE")
