@@ -1,0 +1,27 @@
+// Names of this program's own functions by their addresses, for kernels that are launched by pointer.
+#ifndef RB_BENCH_SYMBOL_NAME_H_
+#define RB_BENCH_SYMBOL_NAME_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+
+namespace rb::bench {
+
+// From the symbol table of the running program; a stripped program has none, and names are addresses then.
+class SymbolNames {
+ public:
+  SymbolNames();
+  // "file: name<template arguments>", without namespaces, parameters and the file's ending.
+  std::string Of(const void* function) const;
+
+ private:
+  struct Symbol {
+    std::string file, mangled;
+  };
+  std::map<uintptr_t, Symbol> symbols_;
+};
+
+}  // namespace rb::bench
+
+#endif  // RB_BENCH_SYMBOL_NAME_H_
