@@ -27,10 +27,10 @@ struct CountOptions {
   int batch = 100;
   int sequences = 2000;       // of the data; a step reads `batch` of them
   int score_rows = 384;       // also twice that: the difference is what further sequences cost
-  int scan_rows = 96, k = 1;  // sequences under all k-mers
+  int scan_rows = 48, k = 1;  // sequences under all k-mers
   int fold_rows = 16;
   std::vector<std::string> precisions{"fp32", "tf32", "bf16"};
-  std::string json;
+  std::string json, places;
 };
 
 ordered_json Json(const emu::GlobalCounts& c) {
@@ -85,10 +85,26 @@ class Counter {
   // Puts what was counted since the last part under `name`.
   void Part(const char* name) {
     ordered_json rows = ordered_json::array();
-    for (const emu::KernelCounts& c : counting_.counts()) rows.push_back(Json(c, names_));
+    for (const emu::KernelCounts& c : counting_.counts()) {
+      rows.push_back(Json(c, names_));
+      WritePlaces(name, c);
+    }
     std::fprintf(stderr, "kernel_counts: %s %s, %zu kernels\n", precision_name_.c_str(), name, rows.size());
     result_[name] = std::move(rows);
     counting_.Reset();
+  }
+
+  // A line for each place that takes more than it must.
+  void WritePlaces(const char* part, const emu::KernelCounts& c) {
+    if (o_.places.empty()) return;
+    constexpr const char* kKinds[] = {"read", "written", "loads", "stores", "matrices"};
+    std::ofstream out(o_.places, std::ios::app);
+    for (const emu::PlaceCounts& p : c.places) {
+      if (p.taken == p.ideal) continue;
+      out << std::hex << "0x" << names_.InFile(p.place - 1) << std::dec << "\t" << precision_name_ << "\t" << part
+          << "\t" << names_.Of(c.kernel) << "\t" << kKinds[p.kind] << "\t" << p.requests << "\t" << p.taken << "\t"
+          << p.ideal << "\n";
+    }
   }
 
   absl::Status Training() {
@@ -105,7 +121,9 @@ class Counter {
   }
 
   absl::Status Scoring() {
-    for (const int rows : {o_.score_rows, 2 * o_.score_rows}) {
+    // Twice as many in one precision only: they show what further sequences cost, and take long.
+    for (int rows = o_.score_rows; rows <= (precision_ == Precision::kBf16 ? 2 : 1) * o_.score_rows;
+         rows += o_.score_rows) {
       RB_ASSIGN_OR_RETURN(const std::unique_ptr<Program> score, training_->NewScoring(precision_, rows));
       RB_RETURN_IF_ERROR(score->Run());
       Part(rows == o_.score_rows ? "scoring" : "scoring twice as many");
@@ -198,6 +216,9 @@ int main(int argc, char** argv) {
   std::string commit;
   CLI::App app("Counts what the CUDA kernels ask of memory, on the emulated device. bench/run_counts.sh runs it.");
   app.add_option("--json", o.json, "file for the result")->required();
+  app.add_option(
+      "--places", o.places,
+      "file to add a line to for each place with conflicts or scattered sectors; see bench/counted_places.py");
   app.add_option("--commit", commit, "to write into it");
   app.add_option("--precision", o.precisions)->delimiter(',')->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   app.add_option("--batch", o.batch)->check(CLI::Range(1, 1000));

@@ -37,24 +37,25 @@ std::string Demangled(const std::string& mangled) {
 
 }  // namespace
 
-// Symbols of one file follow the symbol of the file; the names of kernels are of their file alone (no others are told
-// apart that way).
+// Local symbols follow the symbol of their file.
 SymbolNames::SymbolNames() {
   std::ifstream in("/proc/self/exe", std::ios::binary);
   const std::vector<char> program{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
   if (program.size() < sizeof(Elf64_Ehdr)) return;
   const auto* const header = reinterpret_cast<const Elf64_Ehdr*>(program.data());
   const auto* const sections = reinterpret_cast<const Elf64_Shdr*>(program.data() + header->e_shoff);
-  const uintptr_t bias = LoadBias();
+  bias_ = LoadBias();
   for (int i = 0; i < header->e_shnum; ++i) {
     if (sections[i].sh_type != SHT_SYMTAB) continue;
     const auto* const table = reinterpret_cast<const Elf64_Sym*>(program.data() + sections[i].sh_offset);
     const char* const text = program.data() + sections[sections[i].sh_link].sh_offset;
+    const size_t first_global = sections[i].sh_info;  // these are of no file
     std::string file;
     for (size_t s = 0; s < sections[i].sh_size / sizeof(Elf64_Sym); ++s) {
       const char* const name = text + table[s].st_name;
+      if (s == first_global) file.clear();
       if (ELF64_ST_TYPE(table[s].st_info) == STT_FILE) file = name;
-      if (ELF64_ST_TYPE(table[s].st_info) == STT_FUNC) symbols_[bias + table[s].st_value] = {file, name};
+      if (ELF64_ST_TYPE(table[s].st_info) == STT_FUNC) symbols_[bias_ + table[s].st_value] = {file, name};
     }
   }
 }
@@ -68,14 +69,16 @@ std::string SymbolNames::Of(const void* function) const {
   }
   std::string name = Demangled(found->second.mangled);
   name = std::regex_replace(name, std::regex(R"(\(anonymous namespace\)::)"), "");
-  name = std::regex_replace(name, std::regex(R"(rb::Precision\))"), "(");
+  name = std::regex_replace(name, std::regex(R"(\((\w+::)*Precision\)0)"), "fp32");
+  name = std::regex_replace(name, std::regex(R"(\((\w+::)*Precision\)1)"), "tf32");
+  name = std::regex_replace(name, std::regex(R"(\((\w+::)*Precision\)2)"), "bf16");
   name = std::regex_replace(name, std::regex(R"((\w+::)+)"), "");
-  name = name.substr(0, name.rfind('('));
+  name = name.substr(0, name.find('('));
   if (const size_t space = name.substr(0, name.find('<')).rfind(' '); space != std::string::npos) {
     name = name.substr(space + 1);  // a template's result
   }
   const std::string& file = found->second.file;
-  return file.substr(0, file.find('.')) + ": " + name;
+  return file.empty() ? name : file.substr(0, file.find('.')) + ": " + name;
 }
 
 }  // namespace rb::bench

@@ -12,13 +12,17 @@ namespace rb::bench {
 class SymbolNames {
  public:
   SymbolNames();
-  // "file: name<template arguments>", without namespaces, parameters and the file's ending.
+  // "file: name<template arguments>", without namespaces, parameters and the file's ending; no file for functions that
+  // several files share.
   std::string Of(const void* function) const;
+  // The address in the program's file, as addr2line takes it.
+  uintptr_t InFile(uintptr_t address) const { return address - bias_; }
 
  private:
   struct Symbol {
     std::string file, mangled;
   };
+  uintptr_t bias_ = 0;
   std::map<uintptr_t, Symbol> symbols_;
 };
 

@@ -93,7 +93,7 @@ struct ForwardJob {
       return;
     }
     const float* const affine = reinterpret_cast<const float*>(shared + plan.tables);
-    const Octet scale = LoadOctet(affine + channel), shift = LoadOctet(affine + in + channel);
+    const Octet scale = LoadSharedOctet(affine + channel), shift = LoadSharedOctet(affine + in + channel);
     const uint32_t threshold = DropoutThreshold(args.prologue.dropout_rate);
     const uint32_t octet0 = static_cast<uint32_t>(sequence * args.geometry.length * (in / kOctet) + channel / kOctet);
     uint8_t* const mask = first && column0 == 0 ? MaskBytes(args.prologue.mask[slot]) : nullptr;

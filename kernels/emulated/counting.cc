@@ -4,6 +4,7 @@
 #include <bit>
 #include <cstring>
 #include <deque>
+#include <map>
 #include <utility>
 
 #include "kernels/emulated/fiber.h"
@@ -20,6 +21,7 @@ struct Site {
   uintptr_t key = 0;
   uint32_t calls[32] = {};  // of each lane
   std::vector<WarpRequest> requests;
+  uint64_t total = 0, taken = 0, ideal = 0;  // of all requests of the launch
 
   bool is_write() const { return key & 1u; }
   Space space() const { return static_cast<Space>(key >> 1 & 1u); }
@@ -41,6 +43,7 @@ class SiteTable {
     return sites_.back();
   }
   std::vector<Site*> active;  // that have requests
+  const std::deque<Site>& sites() const { return sites_; }
 
  private:
   static constexpr size_t kFirstSlots = 256;
@@ -86,6 +89,10 @@ class Counting::Impl : public Observer {
     warps_.clear();
     warps_.resize(size_t{warps_of_block_} * config.cluster);
     touched_.clear();
+    place_numbers_.clear();
+    for (size_t i = 0; i < now_->places.size(); ++i) {
+      place_numbers_[{now_->places[i].kind, now_->places[i].place}] = i;
+    }
     for (const GlobalRange& range : GlobalRanges()) {
       const size_t words = ((range.end - range.begin) / 4 + 64) / 64;
       touched_.push_back({range, {std::vector<uint64_t>(words), std::vector<uint64_t>(words)}});
@@ -99,6 +106,7 @@ class Counting::Impl : public Observer {
         for (const uint64_t bits : range.words[is_write]) Global(is_write).touched += 4 * std::popcount(bits);
       }
     }
+    AddPlaces();
     AddCounters(now_->work, work);
     now_ = nullptr;
   }
@@ -108,17 +116,21 @@ class Counting::Impl : public Observer {
     for (SiteTable& warp : warps_) Analyse(warp);
   }
 
-  void MatrixRows(const void* const* rows, int matrices) override {
+  void MatrixRows(const void* const* rows, int matrices, uintptr_t place) override {
+    PlaceCounts& of_place = Place(PlaceCounts::kMatrices, place);
+    ++of_place.requests;
     for (int m = 0; m < matrices; ++m) {
       WarpRequest request;
       request.lanes = 0xFFu, request.bytes = 16;
       for (int i = 0; i < 8; ++i) request.address[i] = Offset(rows[8 * m + i]);
-      Add(now_->matrices, WavefrontsOf(request), m == 0);
+      const Wavefronts wavefronts = WavefrontsOf(request);
+      Add(now_->matrices, wavefronts, m == 0);
+      of_place.taken += static_cast<uint64_t>(wavefronts.taken);
+      of_place.ideal += static_cast<uint64_t>(wavefronts.ideal);
     }
   }
 
-  void Copies(const void* to, const void* from, const Where& where) override {
-    const auto place = reinterpret_cast<uintptr_t>(where.file_name()) + (where.line() << 10) + where.column();
+  void Copies(const void* to, const void* from, uintptr_t place) override {
     Access(to, 16, true, place);
     if (from) Access(from, 16, false, place);
   }
@@ -168,6 +180,23 @@ class Counting::Impl : public Observer {
     sum.wavefronts += static_cast<uint64_t>(wavefronts.taken);
     sum.ideal += static_cast<uint64_t>(wavefronts.ideal);
   }
+  PlaceCounts& Place(PlaceCounts::Kind kind, uintptr_t place) {
+    const auto found = place_numbers_.try_emplace({kind, place}, now_->places.size());
+    if (found.second) now_->places.push_back({kind, place});
+    return now_->places[found.first->second];
+  }
+  // What the warps' sites add up to.
+  void AddPlaces() {
+    for (const SiteTable& warp : warps_) {
+      for (const Site& site : warp.sites()) {
+        const int kind = (site.space() == kShared ? PlaceCounts::kLoads : PlaceCounts::kRead) + site.is_write();
+        PlaceCounts& place = Place(static_cast<PlaceCounts::Kind>(kind), site.key >> 2);
+        place.requests += site.total;
+        place.taken += site.taken;
+        place.ideal += site.ideal;
+      }
+    }
+  }
   GlobalCounts& Global(bool is_write) { return is_write ? now_->written : now_->read; }
 
   SiteTable& WarpOf(const Thread& thread) {
@@ -200,15 +229,23 @@ class Counting::Impl : public Observer {
     for (Site* const site : warp.active) {
       for (const WarpRequest& request : site->requests) {
         if (site->space() == kShared) {
-          Add(site->is_write() ? now_->stores : now_->loads, WavefrontsOf(request), true);
+          const Wavefronts wavefronts = WavefrontsOf(request);
+          Add(site->is_write() ? now_->stores : now_->loads, wavefronts, true);
+          site->taken += static_cast<uint64_t>(wavefronts.taken);
+          site->ideal += static_cast<uint64_t>(wavefronts.ideal);
           continue;
         }
         GlobalCounts& global = Global(site->is_write());
         ++global.requests;
-        global.bytes += uint64_t{request.bytes} * static_cast<unsigned>(std::popcount(request.lanes));
-        global.sectors += static_cast<uint64_t>(UnitsTouched(request, 32));
+        const uint64_t bytes = uint64_t{request.bytes} * static_cast<unsigned>(std::popcount(request.lanes));
+        const auto sectors = static_cast<uint64_t>(UnitsTouched(request, 32));
+        global.bytes += bytes;
+        global.sectors += sectors;
+        site->taken += sectors;
+        site->ideal += std::min(sectors, (bytes + 31) / 32);
         global.lines += static_cast<uint64_t>(UnitsTouched(request, 128));
       }
+      site->total += site->requests.size();
       site->requests.clear();
       std::memset(site->calls, 0, sizeof site->calls);
     }
@@ -220,6 +257,7 @@ class Counting::Impl : public Observer {
   std::vector<SiteTable> warps_;  // of all blocks of a cluster
   std::vector<RangeTouched> touched_;
   RangeTouched* last_range_ = nullptr;
+  std::map<std::pair<PlaceCounts::Kind, uintptr_t>, size_t> place_numbers_;  // in now_->places
 };
 
 Counting::Counting() : impl_(std::make_unique<Impl>()) { observer = impl_.get(); }

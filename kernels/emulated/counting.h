@@ -37,6 +37,14 @@ struct SharedCounts {
   uint64_t wavefronts = 0, ideal = 0;
 };
 
+// What one place in a kernel's code costs beyond what it must: shared memory's conflicts, or sectors beyond those that
+// the bytes asked for would fill.
+struct PlaceCounts {
+  enum Kind { kRead, kWritten, kLoads, kStores, kMatrices } kind = kRead;
+  uintptr_t place = 0;  // where its call returns to
+  uint64_t requests = 0, taken = 0, ideal = 0;
+};
+
 // All launches of one kernel.
 struct KernelCounts {
   const void* kernel = nullptr;
@@ -45,6 +53,7 @@ struct KernelCounts {
   GlobalCounts read, written;
   SharedCounts loads, stores;  // of kernels' own instructions; asynchronous copies are stores too
   SharedCounts matrices;       // ldmatrix
+  std::vector<PlaceCounts> places;
 };
 
 // An observer from its making to its end; one at a time.

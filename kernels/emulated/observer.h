@@ -12,10 +12,12 @@
 // Functions of the emulation that move a kernel's data in its stead: an observer hears of them by a call of its own,
 // not as the loads and stores that they are made of on the host.
 #if defined(RB_COUNTED)
-#define RB_UNCOUNTED __attribute__((no_sanitize_thread))
+#define RB_UNCOUNTED __attribute__((no_sanitize_thread, noinline))
 #else
 #define RB_UNCOUNTED
 #endif
+// In such a function: the place that calls it.
+#define RB_CALLER reinterpret_cast<uintptr_t>(__builtin_return_address(0))
 
 namespace rb::emu {
 
@@ -34,9 +36,9 @@ class Observer {
   // The current lane's load or store of up to 16 bytes, by the instruction at `place`.
   virtual void Access(const void* address, uint32_t bytes, bool is_write, uintptr_t place) = 0;
   // One ldmatrix of the current thread's warp: 8 rows of 16 bytes for each matrix.
-  virtual void MatrixRows(const void* const* rows, int matrices) = 0;
+  virtual void MatrixRows(const void* const* rows, int matrices, uintptr_t place) = 0;
   // The current lane's asynchronous copy of 16 bytes; from null: zeros.
-  virtual void Copies(const void* to, const void* from, const Where& where) = 0;
+  virtual void Copies(const void* to, const void* from, uintptr_t place) = 0;
 };
 extern Observer* observer;  // null, or set while no launch runs
 

@@ -116,6 +116,32 @@ TEST_F(CountingTest, ColumnsOfATile) {
   ExpectEqual(out_.data()[1], 32.0f * 32 + 31 * 16, "sum of row 1");
 }
 
+TEST_F(CountingTest, PlacesTellWhatTheyCost) {
+  const auto costly = [](const KernelCounts& c) {
+    std::vector<emu::PlaceCounts> places;
+    for (const emu::PlaceCounts& p : c.places) {
+      if (p.taken > p.ideal) places.push_back(p);
+    }
+    return places;
+  };
+  const std::vector<emu::PlaceCounts> column = costly(Run(Access::kColumn32));
+  ASSERT_EQ(column.size(), 1u);
+  ExpectEqual(column[0].kind, emu::PlaceCounts::kLoads);
+  ExpectEqual(column[0].requests, uint64_t{32});
+  ExpectEqual(column[0].taken, uint64_t{1024});
+  ExpectEqual(column[0].ideal, uint64_t{32});
+  ExpectEqual(costly(Run(Access::kColumn33)).size(), size_t{0});
+  const std::vector<emu::PlaceCounts> rows = costly(Run(Access::kMatrices128));
+  ASSERT_EQ(rows.size(), 1u);
+  ExpectEqual(rows[0].kind, emu::PlaceCounts::kMatrices);
+  ExpectEqual(rows[0].taken, uint64_t{32});
+  const std::vector<emu::PlaceCounts> stride = costly(Run(Access::kStride2));
+  ASSERT_EQ(stride.size(), 1u);
+  ExpectEqual(stride[0].kind, emu::PlaceCounts::kRead);
+  ExpectEqual(stride[0].taken, uint64_t{8});
+  ExpectEqual(stride[0].ideal, uint64_t{4});
+}
+
 TEST_F(CountingTest, SharedBroadcast) {
   const KernelCounts c = Run(Access::kSharedBroadcast);
   Expect(c.loads, 1, 1, 1);
