@@ -94,13 +94,12 @@ class Counter {
     counting_.Reset();
   }
 
-  // A line for each place that takes more than it must.
+  // A line for each place in the code.
   void WritePlaces(const char* part, const emu::KernelCounts& c) {
     if (o_.places.empty()) return;
     constexpr const char* kKinds[] = {"read", "written", "loads", "stores", "matrices"};
     std::ofstream out(o_.places, std::ios::app);
     for (const emu::PlaceCounts& p : c.places) {
-      if (p.taken == p.ideal) continue;
       out << std::hex << "0x" << names_.InFile(p.place - 1) << std::dec << "\t" << precision_name_ << "\t" << part
           << "\t" << names_.Of(c.kernel) << "\t" << kKinds[p.kind] << "\t" << p.requests << "\t" << p.taken << "\t"
           << p.ideal << "\n";
@@ -216,9 +215,7 @@ int main(int argc, char** argv) {
   std::string commit;
   CLI::App app("Counts what the CUDA kernels ask of memory, on the emulated device. bench/run_counts.sh runs it.");
   app.add_option("--json", o.json, "file for the result")->required();
-  app.add_option(
-      "--places", o.places,
-      "file to add a line to for each place with conflicts or scattered sectors; see bench/counted_places.py");
+  app.add_option("--places", o.places, "file to add a line to for each place in the code; see bench/counted_places.py");
   app.add_option("--commit", commit, "to write into it");
   app.add_option("--precision", o.precisions)->delimiter(',')->check(CLI::IsMember({"fp32", "tf32", "bf16"}));
   app.add_option("--batch", o.batch)->check(CLI::Range(1, 1000));
