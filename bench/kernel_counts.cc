@@ -188,6 +188,8 @@ class Counter {
 
 absl::Status Run(const CountOptions& o, const std::string& commit) {
   RB_RETURN_IF_ERROR(ValidateShape(o.shape));
+  std::ofstream out(o.json);
+  if (!out) return absl::UnavailableError("cannot write " + o.json);  // before minutes of work
   ordered_json result{{"kind", "kernel-counts"}, {"commit", commit}};
   result["settings"] = {{"models", 1},
                         {"batch", o.batch},
@@ -201,7 +203,6 @@ absl::Status Run(const CountOptions& o, const std::string& commit) {
   for (const std::string& name : o.precisions) {
     RB_ASSIGN_OR_RETURN(result["counts"][name], Counter(o, name).All());
   }
-  std::ofstream out(o.json);
   out << result.dump(1) << "\n";
   out.close();
   return out ? absl::OkStatus() : absl::UnavailableError("cannot write " + o.json);
