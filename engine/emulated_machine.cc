@@ -4,6 +4,7 @@
 
 #include "engine/device_machine.h"
 #include "kernels/emulated/emulator.h"
+#include "kernels/emulated/observer.h"
 
 namespace rb {
 namespace {
@@ -29,9 +30,13 @@ class EmulatedRuntime : public DeviceRuntime {
     const size_t size = (bytes + 127) / 128 * 128;
     void* memory = size < bytes ? nullptr : std::aligned_alloc(128, size);
     if (memory == nullptr) return absl::ResourceExhaustedError("the host's memory is used up");
+    emu::AddGlobal(memory, size);
     return std::memset(memory, 0, size);
   }
-  void Free(void* memory) override { std::free(memory); }
+  void Free(void* memory) override {
+    emu::RemoveGlobal(memory);
+    std::free(memory);
+  }
   absl::Status CopyToDevice(void* device, const void* host, size_t bytes) override {
     RB_CHECK(!stream_.capturing());
     std::memcpy(device, host, bytes);

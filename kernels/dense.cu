@@ -10,8 +10,8 @@
 //             Then one launch of dx tiles and dw tiles side by side, dx first because its chains are the longer.
 // Every output has one owner and one chain of sums: no partial results, no order that depends on the grid.
 //
-// Per model at 100 x 384 x 256: forward 19.7 MFLOP, 649 KB (x 154, w 393, z 102); gradient 39.3 MFLOP, 1.4 MB. Limit:
-// tf32 and bf16 memory (37 us and 80 us for 244 models at 4.3 TB/s), fp32 arithmetic (80 us and 160 us at 60 TFLOP/s).
+// Per model at 100 x 384 x 256: forward 19.7 MFLOP, 649 KB (x 154, w 393, z 102); gradient 39.3 MFLOP, 1.5 MB. Limit:
+// tf32 and bf16 memory (37 us and 85 us for 244 models at 4.3 TB/s), fp32 arithmetic (80 us and 160 us at 60 TFLOP/s).
 #include "kernels/dense.h"
 
 #include "kernels/device/dialect.h"

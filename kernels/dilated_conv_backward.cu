@@ -12,7 +12,7 @@
 //
 // Per sequence (L 41, C = O = 96, K 3): bytes 31.5 KB (bf16) or 63 KB (fp32, tf32), 0.5 to 1 KB of masks, 1/12 of 111
 // KB of dw, weights 1/12 of 55 or 111 KB from L2; 4.5 MFLOP. Shared memory, a tile of 128 rows (bf16): products 712 KB,
-// the way in and out 270 KB: 7,700 clocks at 128 bytes a clock, against 6,500 of DRAM and 5,200 of mma.sync. Limits:
+// the way in and out 300 KB: 7,900 clocks at 128 bytes a clock, against 6,500 of DRAM and 5,200 of mma.sync. Limits:
 // bf16 shared memory; tf32 shared memory, whose loads of the next tile nothing hides (no room to copy ahead); fp32
 // multiply-adds.
 #include "kernels/device/conv_fill.cuh"

@@ -10,10 +10,10 @@
 // order.
 //
 // Per sequence (L 41, C = O = 96, K 3): bytes 15.7 KB (bf16) or 31.5 KB (fp32, tf32) and 0.5 KB of mask; 2.27 MFLOP;
-// weights 1/12 of 55 or 111 KB from L2. Shared memory, a tile of 128 rows (bf16): operands of the product 368 KB, the
-// tile's way in and out 120 KB: 3,800 clocks at 128 bytes a clock, against 2,600 of DRAM and 2,600 of mma.sync.
-// Limits: bf16 shared memory, two blocks a multiprocessor fill each other's gaps (110 KB and 128 registers each); tf32
-// shared memory and the tensor cores alike, one block (218 KB); fp32 multiply-adds.
+// weights 1/12 of 55 or 111 KB from L2. Shared memory, a tile of 128 rows (bf16), as counted: operands of the product
+// 362 KB, the tile's way in and out 190 KB: 4,300 clocks at 128 bytes a clock, against 2,600 of DRAM and 2,600 of
+// mma.sync. Limits: bf16 shared memory, two blocks a multiprocessor fill each other's gaps (110 KB and 128 registers
+// each); tf32 shared memory and the tensor cores alike, one block (218 KB); fp32 multiply-adds.
 #include "kernels/device/conv_fill.cuh"
 #include "kernels/device/conv_run.cuh"
 #include "kernels/device/norm.cuh"
@@ -93,7 +93,7 @@ struct ForwardJob {
       return;
     }
     const float* const affine = reinterpret_cast<const float*>(shared + plan.tables);
-    const Octet scale = LoadOctet(affine + channel), shift = LoadOctet(affine + in + channel);
+    const Octet scale = LoadSharedOctet(affine + channel), shift = LoadSharedOctet(affine + in + channel);
     const uint32_t threshold = DropoutThreshold(args.prologue.dropout_rate);
     const uint32_t octet0 = static_cast<uint32_t>(sequence * args.geometry.length * (in / kOctet) + channel / kOctet);
     uint8_t* const mask = first && column0 == 0 ? MaskBytes(args.prologue.mask[slot]) : nullptr;

@@ -13,10 +13,10 @@
 //
 // The paper's network in bf16, a tile of 3 sequences: 57 products of 128 x 96 x 16, 5,472 mma.m16n8k16 (22.4
 // MFLOP, 19.7 of them useful). A tap's loop, 9 times a tile, is 253 instructions of a warp, 144 of them mma. Shared
-// memory: 0.82 MB of operands and 0.12 MB of stores and pooling, 7,300 cycles at 128 bytes each; mma.sync at the 62 %
-// of the tensor cores' rate that it is known to reach, 8,800. L2: 4.1 KB a sequence for the dense layer, 30 KB more
-// when streamed. So mma.sync limits, shared memory is close behind. tf32 takes twice the instructions and bytes; its 96
-// skip values, 96 sums and operands are up to 12 registers more than there are, which costs 12 KB of L1 a tile.
+// memory: 0.82 MB of operands, 0.2 MB of stores, pooling, biases and rows, 8,000 cycles at 128 bytes each; mma.sync at
+// the 62 % of the tensor cores' rate that it is known to reach, 8,800. L2: 4.1 KB a sequence for the dense layer, 30 KB
+// more when streamed. So mma.sync limits, shared memory is close behind. tf32 takes twice the instructions and bytes;
+// its 96 skip values, 96 sums and operands are up to 12 registers more than there are, which costs 12 KB of L1 a tile.
 //
 // A group's sequences are read, or drawn from a profile, and a pattern is written over them, when layer 1's input is
 // made (scorer_source.cuh): a draw is 10 rounds of Philox for a position, 130 instructions beside the 2,300 that a warp

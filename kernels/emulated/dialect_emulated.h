@@ -50,9 +50,10 @@ template <class... Parameters, class... Arguments>
 DeviceError Launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments&&... arguments) {
   static_assert((std::is_trivially_copyable_v<Parameters> && ...), "kernels take plain data");
   static_assert((sizeof(Parameters) + ... + 0) <= 4096, "kernels take at most 4 KiB of arguments");
-  return LaunchKernel(config, [kernel, values = std::tuple<Parameters...>(std::forward<Arguments>(arguments)...)] {
-    std::apply(kernel, values);
-  });
+  return LaunchKernel(config, reinterpret_cast<const void*>(kernel),
+                      [kernel, values = std::tuple<Parameters...>(std::forward<Arguments>(arguments)...)] {
+                        std::apply(kernel, values);
+                      });
 }
 
 inline void BlockBarrier(int id, int threads, Where where = Where::current()) {

@@ -3,12 +3,14 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
 #include <utility>
 
+#include "kernels/emulated/observer.h"
 #include "kernels/emulated/worker.h"
 
 namespace rb::emu {
@@ -31,6 +33,7 @@ struct Shared {
   std::mutex mutex;
   Counters counters;
   std::vector<std::unique_ptr<Worker>> idle;
+  std::map<uintptr_t, size_t> global;  // bytes by address
 };
 Shared& shared() {
   static Shared shared;
@@ -82,8 +85,9 @@ std::string WhatIsWrong(const LaunchConfig& config) {
 
 class Run {
  public:
-  Run(const LaunchConfig& config, const std::function<void()>& body)
+  Run(const LaunchConfig& config, const void* kernel, const std::function<void()>& body)
       : config_(config),
+        kernel_(kernel),
         body_(body),
         options_(options()),
         clusters_(config.grid.x * config.grid.y * config.grid.z / config.cluster) {
@@ -99,13 +103,16 @@ class Run {
 
   // Returns what went wrong.
   std::string Everything() {
-    const unsigned workers = std::min(clusters_, static_cast<unsigned>(std::max(options_.workers, 1)));
+    const unsigned most = observer ? 1u : static_cast<unsigned>(std::max(options_.workers, 1));
+    const unsigned workers = std::min(clusters_, most);
+    if (observer) observer->LaunchBegins(kernel_, config_);
     std::vector<std::jthread> helpers;  // joined even if a later one cannot start
     for (unsigned i = 1; i < workers; ++i) helpers.emplace_back([this, i] { Part(i); });
     Part(0);
     helpers.clear();
-    const std::lock_guard<std::mutex> lock(shared().mutex);
     ++counters_.launches;
+    if (observer) observer->LaunchEnds(counters_);
+    const std::lock_guard<std::mutex> lock(shared().mutex);
     Add(shared().counters, counters_);
     return error_;
   }
@@ -140,6 +147,7 @@ class Run {
   }
 
   const LaunchConfig& config_;
+  const void* const kernel_;
   const std::function<void()>& body_;
   const Options options_;
   const unsigned clusters_;
@@ -151,6 +159,25 @@ class Run {
 };
 
 }  // namespace
+
+Observer* observer = nullptr;
+
+void AddGlobal(const void* memory, size_t bytes) {
+  const std::lock_guard<std::mutex> lock(shared().mutex);
+  shared().global[reinterpret_cast<uintptr_t>(memory)] = bytes;
+}
+
+void RemoveGlobal(const void* memory) {
+  const std::lock_guard<std::mutex> lock(shared().mutex);
+  shared().global.erase(reinterpret_cast<uintptr_t>(memory));
+}
+
+std::vector<GlobalRange> GlobalRanges() {
+  const std::lock_guard<std::mutex> lock(shared().mutex);
+  std::vector<GlobalRange> ranges;
+  for (const auto& [begin, bytes] : shared().global) ranges.push_back({begin, begin + bytes});
+  return ranges;
+}
 
 Options& options() {
   static Options options;
@@ -173,12 +200,12 @@ const char* DeviceErrorText(DeviceError error) {
   return ErrorText().c_str();
 }
 
-DeviceError LaunchKernel(const LaunchConfig& config, std::function<void()> body) {
+DeviceError LaunchKernel(const LaunchConfig& config, const void* kernel, std::function<void()> body) {
   std::string wrong = WhatIsWrong(config);
   if (!wrong.empty()) return Failure(std::move(wrong));
-  std::function<DeviceError()> launch = [config, body = std::move(body)]() -> DeviceError {
+  std::function<DeviceError()> launch = [config, kernel, body = std::move(body)]() -> DeviceError {
     try {
-      std::string error = Run(config, body).Everything();
+      std::string error = Run(config, kernel, body).Everything();
       return error.empty() ? DeviceError{} : Failure(std::move(error));
     } catch (const std::exception& exception) {  // the host has no memory or no threads
       return Failure(exception.what());

@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "kernels/bf16.h"
+#include "kernels/emulated/observer.h"
 #include "kernels/emulated/scheduler.h"
 
 namespace rb::emu {
@@ -98,15 +99,17 @@ inline void Mma1688(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2
 
 struct MatrixRow {
   uint16_t value[8];
+  const void* from;
+  uintptr_t place;
 };
 
 // Each lane reads its row, as far as the sanitizers see; then rows are dealt out.
 template <int kMatrices, bool kTransposed>
-void LdMatrix(uint32_t (&r)[kMatrices], const void* row, const char* what, const Where& where) {
+RB_UNCOUNTED void LdMatrix(uint32_t (&r)[kMatrices], const void* row, const char* what, const Where& where) {
   const unsigned lane = Self()->lane;
   if (reinterpret_cast<uintptr_t>(row) % 16 != 0) Fail(where, "%s: lane %u's row is not 16-byte aligned", what, lane);
   if (!InShared(row, 16)) Fail(where, "%s: lane %u's row is not in shared memory", what, lane);
-  MatrixRow mine{};
+  MatrixRow mine{{}, row, RB_CALLER};
   if (lane < 8 * kMatrices) {
     const uint16_t* const from = static_cast<const uint16_t*>(row);
     for (int i = 0; i < 8; ++i) mine.value[i] = from[i];
@@ -115,6 +118,11 @@ void LdMatrix(uint32_t (&r)[kMatrices], const void* row, const char* what, const
     const auto at = [&](int matrix, int row, int column) -> uint32_t {
       return static_cast<const MatrixRow*>(lanes.in[8 * matrix + row])->value[column];
     };
+    if (observer) {
+      const void* rows[8 * kMatrices];
+      for (int i = 0; i < 8 * kMatrices; ++i) rows[i] = static_cast<const MatrixRow*>(lanes.in[i])->from;
+      observer->MatrixRows(rows, kMatrices, static_cast<const MatrixRow*>(lanes.in[0])->place);
+    }
     for (int lane = 0; lane < 32; ++lane) {
       uint32_t* const out = static_cast<uint32_t*>(lanes.out[lane]);
       const int group = lane / 4, pair = lane % 4 * 2;
@@ -148,11 +156,11 @@ struct alignas(16) CopyUnit {
   uint64_t half[2];
 };
 
-inline void Copy(const PendingCopy& copy) {
+RB_UNCOUNTED inline void Copy(const PendingCopy& copy) {
   *static_cast<CopyUnit*>(copy.to) = copy.from ? *static_cast<const CopyUnit*>(copy.from) : CopyUnit{};
 }
 
-inline void CpAsync16Zero(void* to, const void* from, bool valid, Where where = Where::current()) {
+RB_UNCOUNTED inline void CpAsync16Zero(void* to, const void* from, bool valid, Where where = Where::current()) {
   ThreadContext& self = *Self();
   if (reinterpret_cast<uintptr_t>(to) % 16 != 0 || reinterpret_cast<uintptr_t>(from) % 16 != 0) {
     Fail(where, "CpAsync16: %s is not 16-byte aligned", reinterpret_cast<uintptr_t>(to) % 16 ? "to" : "from");
@@ -160,6 +168,7 @@ inline void CpAsync16Zero(void* to, const void* from, bool valid, Where where = 
   if (!InShared(to, 16)) Fail(where, "CpAsync16: to is not in this block's shared memory");
   if (valid && InShared(from, 16)) Fail(where, "CpAsync16: from is in shared memory");
   CountCopy();
+  if (observer) observer->Copies(to, valid ? from : nullptr, RB_CALLER);
   const PendingCopy copy{to, valid ? from : nullptr, self.copy_groups};
   if (!self.defer_copies) return Copy(copy);
   *static_cast<CopyUnit*>(to) = {{~uint64_t{0}, ~uint64_t{0}}};

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <iterator>
 
+#include "kernels/emulated/observer.h"
 #include "kernels/emulated/sanitizers.h"
 #include "kernels/emulated/worker.h"
 
@@ -173,6 +174,7 @@ void WarpOperation(unsigned mask, const void* in, void* out, Combine combine, bo
       wrong = combine(operation.lanes);
     }
     if (wrong) Fail(where, "%s: %s", what, wrong);
+    if (observer && mask == 0xFFFFFFFFu) observer->WarpMeets(thread);
     for (unsigned lane = 0; lane < 32; ++lane) {
       if (mask >> lane & 1u) thread.worker->Wake(*thread.warp->threads[lane]);
     }

@@ -29,8 +29,8 @@ inline constexpr size_t kMaxSharedBytes = 227 << 10;
 inline constexpr size_t kMaxStaticSharedBytes = 48 << 10;
 
 // Runs `body` once for each CUDA thread of the launch, or records that on the stream. `body` is one kernel with its
-// arguments.
-DeviceError LaunchKernel(const LaunchConfig& config, std::function<void()> body);
+// arguments, `kernel` the address of its function.
+DeviceError LaunchKernel(const LaunchConfig& config, const void* kernel, std::function<void()> body);
 
 struct BlockContext {
   uint3 block_index{};

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/emulated/observer.h"
 #include "kernels/emulated/sanitizers.h"
 
 namespace rb::emu {
@@ -88,6 +89,7 @@ const std::string& Worker::RunCluster(unsigned first_block) {
   }
   Schedule();
   current_thread = nullptr;
+  if (observer) observer->BlocksEnd();
   if (error_.empty() && left_ > 0) ReportDeadlock();
   if (error_.empty() && config_.cluster == 1) FinishBlock(*blocks_[0]);
   if (!error_.empty()) {  // the launch ends; threads are left in the middle: nothing of theirs is used again
@@ -293,7 +295,10 @@ void Worker::Wake(Thread& thread) { ready_.push_back(&thread); }
 void Worker::Release(BarrierState& barrier) {
   ++counters_.barriers;
   ++barrier.meeting.phase;
-  for (Thread* thread = barrier.first; thread; thread = thread->next) Wake(*thread);
+  for (Thread* thread = barrier.first; thread; thread = thread->next) {
+    if (observer && thread->lane == 0) observer->WarpMeets(*thread);  // whole warps meet in barriers
+    Wake(*thread);
+  }
   barrier.first = barrier.last = nullptr;
   barrier.waiting = 0;
 }
