@@ -75,7 +75,7 @@ absl::StatusOr<Fitted> Fit(const TrainFlags& flags, const BaselineData& data, Pa
 // Fits and writes one experiment's model.
 absl::StatusOr<ModelFile> TrainOne(const TrainFlags& flags, TrainJob& job, const Dataset& dataset, Parallel& parallel,
                                    Reporter& reporter) {
-  const std::string& name = job.model.experiment;
+  const std::string name = job.model.experiment;
   RB_ASSIGN_OR_RETURN(const std::vector<float> targets,
                       TransformedTargets(job.model, dataset, job.experiment, job.train_rows));
   const BaselineData data{dataset.sequences, job.train_rows, job.valid_rows, targets, job.valid_targets};

@@ -84,8 +84,7 @@ void AddBaselineFlags(CLI::App& app, TrainFlags& f) {
       ->type_name("N")
       ->check(CLI::Range(1, 30))
       ->group(kBaselineGroup);
-  app.add_option("--top", f.top,
-                 "pwm: k-mers that are aligned (default: of 10, 20, 50, 100, 200 the best in validation)")
+  app.add_option("--top", f.top, "pwm: k-mers that are aligned (default: of 10, 20, 50 .. 500 the best in validation)")
       ->type_name("N")
       ->check(CLI::Range(1, 1 << (2 * kMaxRegressionKmer)))
       ->group(kBaselineGroup);

@@ -115,6 +115,23 @@ def structure_table(found: list[tuple[str, dict]]) -> list[str]:
     return lines if len(lines) > 4 else []
 
 
+def baselines_table(name: str, result: dict, training: list[tuple[str, dict]]) -> list[str]:
+    """Test Pearsons of every model beside the network's after 30 epochs, or where that ran to its early stop."""
+    networks = {test["experiment"]: f"{test['pearson']:.4f}" for file, run in training for test in run["test"]
+                if ("early-stop" in file or "30-epochs" in file) and run["preset"] == "paper" and not run.get("structure_channels")}
+    runs = result["runs"]
+    lines = ["What does the network add? Test Pearsons of baselines (`train --model kmer|pwm`), same split and seed, "
+             f"[{name}](RESULTS{name}):", "", f"| experiment | {' | '.join(r['label'] for r in runs)} | network |",
+             "|---" * (len(runs) + 2) + "|"]
+    for i, test in enumerate(runs[0]["test"]):
+        cells = [f"{r['test'][i]['pearson']:.4f}" for r in runs]
+        lines.append(f"| {test['experiment']} | {' | '.join(cells)} | {networks.get(test['experiment'], '')} |")
+    lines.append(f"| mean | {' | '.join('%.4f' % (sum(x['pearson'] for x in r['test']) / len(r['test'])) for r in runs)} | |")
+    lines.append(f"| seconds an experiment | {' | '.join('%.1f' % (r['seconds']['train'] / len(r['test'])) for r in runs)} | |")
+    lines.append(f"| memory, MiB | {' | '.join('%.0f' % (r['peak_memory_bytes'] / 2**20) for r in runs)} | |")
+    return lines + ["", f"- {name}: {result['note']}"]
+
+
 def gia_table(found: list[tuple[str, dict]]) -> list[str]:
     lines = ["Global importance on these models, beside what the article's text or its authors' notebooks give:", "",
              "| model | quantity | published | found |", "|---|---|---|---|"]
@@ -326,6 +343,9 @@ def pages() -> dict[str, list[str]]:
     if training:
         full += ["## Real RNAcompete data", "", *training_table(training), "", *structure_table(training), ""]
         short += structure_table(training) + [""]
+    for one in of_kind("baselines"):
+        short += baselines_table(*one, training) + [""]
+        full += baselines_table(*one, training) + [""]
     for one in many:
         short += [many_summary(*one), ""]
         full += many_table(*one) + [""]

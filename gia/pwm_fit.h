@@ -20,7 +20,7 @@ struct PwmFitOptions {
   // half of the weight is on are cut.
   int width = 0;
   WindowScan scan = WindowScan::kBest;
-  std::vector<int> tops = {10, 20, 50, 100, 200};  // how many k-mers to align; validation decides
+  std::vector<int> tops = {10, 20, 50, 100, 200, 500};  // how many k-mers to align; validation decides
 };
 
 struct PwmTrial {
