@@ -1,9 +1,9 @@
 // Batch norm's whole-batch steps and its stand-alone form on the device (kernels/batch_norm.h).
 //
 // Finalize, grad finalize: a thread a channel of a model reads 16 to 18 values (8 chunks x 2), all loads independent,
-// and writes 4; 80 to 88 bytes and about 60 operations a channel. A launch is all latency (live list -> state -> chunks).
-// Apply: a thread an octet of channels (kernels/device/octet.cuh); 8 bytes an element in fp32, 4 in bf16, and a Philox
-// call for eight elements (about 90 operations). Limit: memory.
+// and writes 4; 80 to 88 bytes and about 60 operations a channel. A launch is all latency (live list -> state ->
+// chunks). Apply: a thread an octet of channels (kernels/device/octet.cuh); 8 bytes an element in fp32, 4 in bf16, and
+// a Philox call for eight elements (about 90 operations). Limit: memory.
 #include "kernels/batch_norm.h"
 
 #include "kernels/device/dialect.h"

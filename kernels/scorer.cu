@@ -2,8 +2,8 @@
 // scorer_{fp32,tf32,bf16}.cu.
 //
 // Packing: a block of 256 threads takes words of one model's packed weights, a thread a word: it finds out which
-// element (bf16: two) of which matrix belongs there and reads it. 1.5 MB a model of the paper's network (bf16 1.1), once
-// an epoch: limited by nothing that matters, so that reads four times their sectors are left as they are.
+// element (bf16: two) of which matrix belongs there and reads it. 1.5 MB a model of the paper's network (bf16 1.1),
+// once an epoch: limited by nothing that matters, so that reads four times their sectors are left as they are.
 //
 // Merging: a thread a pattern, its groups one after the other: 16 bytes a group of 48 sequences in, 16 a pattern out.
 // 4,096 6-mers in 1,000 sequences: 1.4 MB a model, 0.3 us of an H200's memory; the loads' latency, 21 in a row, limits.
