@@ -154,7 +154,12 @@ absl::StatusOr<Drawing> DrawCurve(const CurveData& data, const Style& style) {
   if (!data.others.empty())
     legend = {{data.points.empty() ? "" : data.points[0].label, SeriesColour(0)}, {data.others_name, SeriesColour(1)}};
   if (std::isfinite(data.level)) legend.push_back({data.level_name, kGrey, true});
-  if (line) legend.push_back({absl::StrFormat("slope %.3g, R\u00B2 %.4f", data.slope, data.r_squared), kGrey, true});
+  if (line) {
+    const bool known = std::isfinite(data.r_squared);
+    legend.push_back({absl::StrCat(absl::StrFormat("slope %.3g", data.slope),
+                                   known ? absl::StrFormat(", R\u00B2 %.4f", data.r_squared) : ""),
+                      kGrey, true});
+  }
   rest = AddLegend(drawing, rest, legend);
   Axis x = NumberAxis(data.x_title, RangeOf(xs, false, 0.08));
   x.whole = true;

@@ -251,7 +251,7 @@ absl::Status AddAnswers(const std::string& folder, const std::vector<LoadedModel
 // Its folder below the run's, or its experiment where that is the run's own.
 std::string NameOf(const LoadedModel& model, const std::string& base) {
   const std::string name = Absolute(ParentFolder(model.path)).lexically_relative(Absolute(base)).generic_string();
-  if (!name.empty() && name != ".") return name;
+  if (!name.empty() && name != "." && name.compare(0, 2, "..") != 0) return name;  // "..": --run is a file
   return model.file.experiment.empty() ? "model" : model.file.experiment;
 }
 

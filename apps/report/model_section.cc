@@ -48,7 +48,7 @@ ReportFacts FactsOf(const ReportModel& model, const ReportData& data, const Repo
                     HtmlNumber(model.metrics[c], 4));
   }
   if (!test.empty()) {
-    if (std::isfinite(model.n)) absl::StrAppend(&test, ", ", Grouped(static_cast<int64_t>(model.n)), " probes");
+    if (std::abs(model.n) < 1e15) absl::StrAppend(&test, ", ", Grouped(static_cast<int64_t>(model.n)), " probes");
     facts.emplace_back("test", test);
   }
   facts.emplace_back(

@@ -64,7 +64,7 @@ std::string NumberCell(double value, int decimals) {
 }
 
 std::string CountCell(double value) {
-  if (!std::isfinite(value) || std::abs(value) > 1e15) return NumberCell(plot::kNone, 0);
+  if (!(std::abs(value) < 1e15)) return NumberCell(plot::kNone, 0);
   const auto count = static_cast<int64_t>(value);
   return absl::StrCat("<td class=\"n\" data-v=\"", count, "\">", Grouped(count), "</td>");
 }

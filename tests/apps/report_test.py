@@ -223,6 +223,28 @@ def what_is_missing_or_damaged():
     damaged(["SIM00001.tsv:2"], "gia/kmers/SIM00001.tsv", lambda b: b.replace(b"\n", b"\nX", 1), *gia)
     damaged(["run.json"], "gia/run.json", lambda b: b"[]", *gia)
 
+    def strange(path, column, values, *flags):
+        """Numbers that are none, or far too large, are shown somehow."""
+        whole = pathlib.Path(path).read_text()
+        lines = [line.split("\t") for line in whole.splitlines()]
+        at = lines[0].index(column)
+        for i, line in enumerate(lines[1:]):
+            line[at] = values[i % len(values)]
+        pathlib.Path(path).write_text("\n".join("\t".join(line) for line in lines) + "\n")
+        succeeds("report", "--run", "models", *flags, "--out", "strange.html", "--overwrite", "--progress", "none")
+        pathlib.Path(path).write_text(whole)
+        words = sound("strange.html")[1].words
+        check("nan" not in words.lower().split() and "inf" not in words.lower().split(), f"{path}, {column}: no nan or inf is shown")
+
+    strange("models/metrics.tsv", "n", ["1e30", "-1e30"])
+    strange("models/metrics.tsv", "pearson", ["nan", "inf"])
+    strange("models/metrics.tsv", "pearson", ["1e30", "-1e30"])
+    strange("models/SIM00001/history.tsv", "train_loss", ["nan", "1e30"])
+    for column in ("mean", "ci_low", "q", "x"):
+        strange("gia/effects.tsv", column, ["nan", "1e30", "-1e-30", "7"], *gia)
+    strange("gia/lines.tsv", "r_squared", ["nan", "-1e30"], *gia)
+    strange("gia/ratios.tsv", "value", ["inf", "1e30"], *gia)
+
     def missing(path, words, *flags):
         shutil.move(path, "aside")
         succeeds("report", "--run", "models", *flags, "--out", "missing.html", "--overwrite", "--progress", "none")
