@@ -10,7 +10,7 @@
 namespace rb {
 namespace {
 
-constexpr double kPenalties[] = {10000, 3000, 1000, 300, 100, 30, 10, 3, 1};
+constexpr double kPenalties[] = {10000, 3000, 1000, 300, 100, 30, 10, 3, 1, 0.3, 0.1, 0.03};
 constexpr double kTolerance = 1e-10;
 constexpr int kMostIterations = 20000;
 constexpr int64_t kTasks = 64;  // pieces of a pass; each writes its own outputs
