@@ -19,6 +19,7 @@
 #include "gia/null_model.h"
 #include "kernels/packed_bases.h"
 #include "kernels/philox.h"
+#include "model/keras_import.h"
 #include "model/predictor.h"
 #include "model/structure_tracks.h"
 
@@ -235,6 +236,12 @@ class Interviewer {
   // All probes' scores in the scale of the predictions.
   absl::Status ReadMeasured() {
     if (!inputs_.dataset.has_value() || ExperimentRow() < 0) return absl::OkStatus();
+    if (model_.extra.contains(kUnknownTransform) && !inputs_.dataset->transformed) {
+      reporter_.Say("note", absl::StrCat(answers_.model,
+                                         ": imported without its data, so that raw scores are not in "
+                                         "its scale; no effects of measured probes"));
+      return absl::OkStatus();
+    }
     std::vector<int32_t> rows(static_cast<size_t>(inputs_.dataset->num_probes()));
     std::iota(rows.begin(), rows.end(), 0);
     RB_ASSIGN_OR_RETURN(measured_, TransformedTargets(model_, *inputs_.dataset, ExperimentRow(), rows));

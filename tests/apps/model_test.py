@@ -45,6 +45,9 @@ def there_and_back():
     refuses(1, ["SIM00002", "without its data", "--data"], "evaluate", "--models", "back", "--data", "sim")
     refuses(1, ["nucleotide profile", "--data"], "scan", "--model", "back", "--k", 2, "--device",
             "cpu")
+    _, err = succeeds("gia", "all", "--models", "back", "--null", "shuffle", "--data", "sim", "--motif", "UGCAUG", "--out",
+                      "gia", "--null-n", 50, "--k", 3, "--device", "cpu")
+    check("no effects of measured probes" in err, f"gia tells what is left out: {err}")
 
     # With the data it is the trained model again, all but the record of its training.
     _, err = succeeds("model", "import", "new/w.h5", "--out", "whole.safetensors", "--experiment", "SIM00002", "--data",
