@@ -68,12 +68,22 @@ absl::StatusOr<std::vector<std::string>> ReadStrings(const StringSource& source,
   return ReadFixedStrings(source, static_cast<size_t>(count));
 }
 
+// Values may lie in any file that a dataset names.
+absl::Status CheckOwnValues(hid_t dataset, const std::string& where) {
+  const Hdf5Handle made(H5Dget_create_plist(dataset), H5Pclose);
+  if (made.ok() && H5Pget_external_count(made.id()) <= 0 && H5Pget_layout(made.id()) != H5D_VIRTUAL) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(Concat(where, ": its values lie in other files; expected them in this one"));
+}
+
 }  // namespace
 
 Hdf5Quiet::Hdf5Quiet() {
-  // What the library cannot close of a damaged file would make it complain on stderr when the process ends.
-  static const herr_t kept_quiet = H5dont_atexit();
-  (void)kept_quiet;
+  // What the library cannot close of a damaged file would make it complain on stderr when the process ends. Links into
+  // other files are followed nowhere: who hands over a file means that one.
+  static const bool once = H5dont_atexit() >= 0 && H5Lunregister(H5L_TYPE_EXTERNAL) >= 0;
+  (void)once;
   H5Eget_auto2(H5E_DEFAULT, &function_, &data_);
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
@@ -106,6 +116,7 @@ absl::StatusOr<Hdf5Array> Hdf5Array::Open(hid_t parent, const std::string& name,
   array.dataset_ = Hdf5Handle(H5Dopen2(parent, name.c_str(), H5P_DEFAULT), H5Dclose);
   const std::string expected = rank == kAnyRank ? "1 to 3" : Concat(rank);
   if (!array.dataset_.ok()) return Hdf5Error(where, Concat("a dataset of this name with ", expected, " axes"));
+  if (absl::Status status = CheckOwnValues(array.dataset_.id(), where); !status.ok()) return status;
   const Hdf5Handle type(H5Dget_type(array.dataset_.id()), H5Tclose);
   const H5T_class_t kind = type.ok() ? H5Tget_class(type.id()) : H5T_NO_CLASS;
   if (kind != H5T_INTEGER && kind != H5T_FLOAT) {
@@ -146,6 +157,7 @@ absl::StatusOr<std::vector<std::string>> ReadHdf5Strings(hid_t parent, const std
                                                          const std::string& where) {
   const Hdf5Handle dataset(H5Dopen2(parent, name.c_str(), H5P_DEFAULT), H5Dclose);
   if (!dataset.ok()) return Hdf5Error(where, "a dataset of strings");
+  if (absl::Status status = CheckOwnValues(dataset.id(), where); !status.ok()) return status;
   const auto read = [&](hid_t type, void* out) {
     return H5Dread(dataset.id(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out);
   };

@@ -18,8 +18,8 @@ namespace rb {
 
 inline constexpr int kMinRegressionKmer = 1, kMaxRegressionKmer = 8;
 
-// Half decades from 10,000 to 0.03. Counts are not scaled and transformed scores have variance 1, so that a penalty means
-// the same for any number of probes: the variance of the noise over that of the weights.
+// Half decades from 10,000 to 0.03. Counts are not scaled and transformed scores have variance 1, so that a penalty
+// means the same for any number of probes: the variance of the noise over that of the weights.
 std::span<const double> KmerPenalties();
 
 struct KmerTrial {

@@ -2,6 +2,7 @@
 #include <hdf5.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -221,6 +222,43 @@ TEST(Hdf5, RefusesBadContents) {
       {"experiment[1]: found 'a'"});
   bad([&](Maker& m) { base(m), H5Ldelete(m.id(), "Y_test", H5P_DEFAULT), m.VariableNames("Y_test", {"a"}); },
       {"Y_test: found values that are not numbers"});
+}
+
+// A file that makes the reader open another one: by a link, by raw data kept elsewhere, by a virtual dataset.
+TEST(Hdf5, OtherFilesAreLeftAlone) {
+  const TemporaryFolder folder;
+  const std::string whole = folder / "whole.h5", bytes = folder.Write("bytes", std::string(8 * 3 * 2, '\1'));
+  { Maker(whole).Parts("", H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE, 3, 4, 9, 2); }
+  const hsize_t dims[] = {3, 2};
+  const Hdf5Handle space(H5Screate_simple(2, dims, nullptr), H5Sclose);
+  const std::function<void(hid_t)> tricks[] = {
+      [&](hid_t file) { H5Lcreate_external(whole.c_str(), "/Y_train", file, "Y_train", H5P_DEFAULT, H5P_DEFAULT); },
+      [&](hid_t file) {
+        const Hdf5Handle made(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+        H5Pset_external(made.id(), bytes.c_str(), 0, 8 * 3 * 2);
+        Hdf5Handle(H5Dcreate2(file, "Y_train", H5T_NATIVE_DOUBLE, space.id(), H5P_DEFAULT, made.id(), H5P_DEFAULT),
+                   H5Dclose);
+      },
+      [&](hid_t file) {
+        const Hdf5Handle made(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+        H5Pset_virtual(made.id(), space.id(), whole.c_str(), "/Y_train", space.id());
+        Hdf5Handle(H5Dcreate2(file, "Y_train", H5T_NATIVE_DOUBLE, space.id(), H5P_DEFAULT, made.id(), H5P_DEFAULT),
+                   H5Dclose);
+      }};
+  int number = 0;
+  for (const auto& trick : tricks) {
+    const std::string path = folder / ("trick" + std::to_string(number++));
+    {
+      Maker file(path);
+      file.Parts("", H5T_NATIVE_FLOAT, H5T_NATIVE_DOUBLE, 3, 4, 9, 2);
+      ASSERT_GE(H5Ldelete(file.id(), "Y_train", H5P_DEFAULT), 0);
+      trick(file.id());
+    }
+    ReadOptions options;
+    options.length = 9;
+    ExpectError(ReadHdf5(path, options), StatusCode::kInvalidArgument, {path, "/Y_train"});
+    ExpectEqual(ReadHdf5(whole, options).ok(), true, "and the other file is one that reads");
+  }
 }
 
 TEST(Hdf5, DamagedFilesAreErrorsAndStayQuiet) {
