@@ -27,7 +27,7 @@ def collect(label: str, folder: pathlib.Path) -> dict:
 
 def main() -> None:
     out, commit, note = sys.argv[1:4]
-    runs = [collect(label, pathlib.Path(folder)) for label, folder in (a.split("=", 1) for a in sys.argv[4:])]
+    runs = [collect(label, pathlib.Path(folder)) for label, folder in (a.rsplit("=", 1) for a in sys.argv[4:])]
     with open(out, "w") as f:
         json.dump({"commit": commit, "kind": "baselines", "note": note, "runs": runs}, f, indent=1)
         f.write("\n")
