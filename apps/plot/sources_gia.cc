@@ -173,7 +173,7 @@ absl::StatusOr<MapData> MutantsOf(const GiaTables& tables, const std::string& mo
   data.effects.assign(data.letters.size(), {kNone, kNone, kNone, kNone});
   for (const EffectRow& row : rows) {
     const std::string& mutant = row.estimate.label;
-    if (mutant.size() != data.letters.size()) continue;
+    if (mutant.size() != data.letters.size() || std::isnan(row.estimate.x)) continue;
     for (size_t i = 0; i < mutant.size(); ++i) {
       if (mutant[i] == data.letters[i] || BaseCode(mutant[i]) >= 4) continue;
       data.effects[i][BaseCode(mutant[i])] = row.estimate.mean - motif->estimate.mean;
