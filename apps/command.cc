@@ -138,6 +138,22 @@ size_t EditDistance(std::string_view a, std::string_view b) {
 
 std::span<const Command> Commands() { return kCommands; }
 
+Subcommands::Subcommands(CLI::App& app) : app_(app) { app_.require_subcommand(1); }
+
+void Subcommands::Add(const char* name, const char* summary, const std::function<Action(CLI::App&)>& define) {
+  CLI::App* const one = app_.add_subcommand(name, summary);
+  choices_.emplace_back(one, define(*one));
+}
+
+Action Subcommands::Chosen() const {
+  return [choices = choices_] {
+    for (const auto& [app, action] : choices) {
+      if (app->parsed()) return action();
+    }
+    return UsageError("no subcommand");  // the parser has said so before
+  };
+}
+
 std::string Invocation::Line() const {
   std::vector<std::string> quoted;
   for (const std::string& argument : arguments) quoted.push_back(ShellQuoted(argument));

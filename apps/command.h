@@ -11,6 +11,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -54,6 +55,18 @@ Action DefineModel(CLI::App& app, const Invocation& invocation);
 Action DefineManual(CLI::App& app, const Invocation& invocation);
 Action DefineBench(CLI::App& app, const Invocation& invocation);
 Action DefineDoctor(CLI::App& app, const Invocation& invocation);
+
+// The subcommands of a command, of which one must be asked for.
+class Subcommands {
+ public:
+  explicit Subcommands(CLI::App& app);
+  void Add(const char* name, const char* summary, const std::function<Action(CLI::App&)>& define);
+  Action Chosen() const;  // does what the one asked for does
+
+ private:
+  CLI::App& app_;
+  std::vector<std::pair<CLI::App*, Action>> choices_;
+};
 
 // An error in how the command was called: exit code 2.
 absl::Status UsageError(const std::string& message);

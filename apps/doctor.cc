@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
-#include "apps/memory.h"
-#include "apps/text.h"
+#include "apps/common/memory.h"
+#include "apps/common/text.h"
 #include "data/writers.h"
 #include "engine/backend.h"
 #include "engine/thread_pool.h"

@@ -7,11 +7,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
-#include "apps/common_flags.h"
-#include "apps/motif_commands.h"
-#include "apps/motif_files.h"
-#include "apps/outputs.h"
-#include "apps/text.h"
+#include "apps/common/flags.h"
+#include "apps/common/outputs.h"
+#include "apps/common/text.h"
+#include "apps/motif/commands.h"
+#include "apps/motif/files.h"
 #include "data/alphabet.h"
 #include "engine/check.h"
 
@@ -116,27 +116,13 @@ Action DefineConvert(CLI::App& app) {
 }  // namespace
 
 Action DefineMotif(CLI::App& app, const Invocation&) {
-  struct Choice {
-    CLI::App* app;
-    Action action;
-  };
-  std::vector<Choice> choices;
-  const auto add = [&](const char* name, const char* summary, Action (*define)(CLI::App&)) {
-    CLI::App* one = app.add_subcommand(name, summary);
-    choices.push_back({one, define(*one)});
-  };
-  add("align", "the motif of a scan's strongest k-mers", DefineAlign);
-  add("convert", "motif files from one format to another", DefineConvert);
-  add("match", "one motif against those of a file", DefineMotifMatch);
-  add("logo", "a motif's logo as SVG, PNG or PDF", DefineMotifLogo);
-  app.require_subcommand(1);
+  Subcommands subcommands(app);
+  subcommands.Add("align", "the motif of a scan's strongest k-mers", DefineAlign);
+  subcommands.Add("convert", "motif files from one format to another", DefineConvert);
+  subcommands.Add("match", "one motif against those of a file", DefineMotifMatch);
+  subcommands.Add("logo", "a motif's logo as SVG, PNG or PDF", DefineMotifLogo);
   app.footer("Example:\n  residualbind motif align --kmers scan.tsv --out motif.meme");
-  return [choices] {
-    for (const Choice& choice : choices) {
-      if (choice.app->parsed()) return choice.action();
-    }
-    return UsageError("no subcommand; expected align, convert, match or logo");
-  };
+  return subcommands.Chosen();
 }
 
 }  // namespace rb::apps

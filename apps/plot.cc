@@ -5,14 +5,14 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
-#include "apps/common_flags.h"
-#include "apps/metrics_table.h"
-#include "apps/motif_commands.h"
-#include "apps/motif_files.h"
-#include "apps/outputs.h"
+#include "apps/common/flags.h"
+#include "apps/common/outputs.h"
+#include "apps/motif/commands.h"
+#include "apps/motif/files.h"
 #include "apps/plot/pictures.h"
 #include "apps/plot/render.h"
 #include "apps/plot/sources.h"
+#include "apps/predict/metrics_table.h"
 #include "engine/check.h"
 
 namespace rb::apps {
@@ -275,19 +275,12 @@ Action DefineKind(CLI::App& app, const Kind& kind) {
 Action DefineMotifLogo(CLI::App& app) { return DefineKind(app, kKinds[0]); }
 
 Action DefinePlot(CLI::App& app, const Invocation&) {
-  std::vector<std::pair<CLI::App*, Action>> kinds;
+  Subcommands kinds(app);
   for (const Kind& kind : kKinds) {
-    CLI::App* one = app.add_subcommand(kind.name, kind.summary);
-    kinds.emplace_back(one, DefineKind(*one, kind));
+    kinds.Add(kind.name, kind.summary, [&kind](CLI::App& one) { return DefineKind(one, kind); });
   }
-  app.require_subcommand(1);
   app.footer("Example:\n  residualbind plot logo --input motif.meme --out motif.svg");
-  return [kinds] {
-    for (const auto& [kind, action] : kinds) {
-      if (kind->parsed()) return action();
-    }
-    return UsageError("no kind of picture; expected logo, ism, or another one");
-  };
+  return kinds.Chosen();
 }
 
 }  // namespace rb::apps

@@ -3,9 +3,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "apps/command.h"
-#include "apps/common_flags.h"
-#include "apps/outputs.h"
-#include "apps/text.h"
+#include "apps/common/flags.h"
+#include "apps/common/outputs.h"
+#include "apps/common/text.h"
 #include "data/alphabet.h"
 #include "data/writers.h"
 #include "engine/check.h"

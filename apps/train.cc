@@ -5,19 +5,19 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "apps/command.h"
-#include "apps/common_flags.h"
-#include "apps/dataset_summary.h"
-#include "apps/outputs.h"
-#include "apps/reporter.h"
-#include "apps/run_record.h"
-#include "apps/train_baselines.h"
-#include "apps/train_data.h"
-#include "apps/train_events.h"
-#include "apps/train_flags.h"
-#include "apps/train_plan.h"
-#include "apps/train_progress.h"
-#include "apps/train_report.h"
-#include "apps/train_slots.h"
+#include "apps/common/dataset_summary.h"
+#include "apps/common/flags.h"
+#include "apps/common/outputs.h"
+#include "apps/common/reporter.h"
+#include "apps/common/run_record.h"
+#include "apps/train/baselines.h"
+#include "apps/train/data.h"
+#include "apps/train/events.h"
+#include "apps/train/flags.h"
+#include "apps/train/plan.h"
+#include "apps/train/progress.h"
+#include "apps/train/report.h"
+#include "apps/train/slots.h"
 #include "engine/check.h"
 #include "model/checkpoint.h"
 #include "model/predictor.h"
@@ -186,7 +186,7 @@ absl::Status Run(const TrainFlags& flags, const Invocation& invocation) {
 
   EventReporter observer(reporter, options, flags.tensorboard);
   const absl::StatusOr<std::vector<TrainResult>> results = TrainGuarded(options, dataset, split, machines, observer);
-  RB_RETURN_IF_ERROR(observer.status());
+  RB_RETURN_IF_ERROR(observer.status());  // such an error stops the training too
   if (absl::IsCancelled(results.status())) return Stopped(invocation, observer.epochs());
   RB_RETURN_IF_ERROR(results.status());
   reporter.Open();

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "apps/synthetic_training.h"
+#include "apps/train/synthetic.h"
 #include "bench/device_options.h"
 #include "bench/operator_bed.h"
 #include "engine/backend.h"

@@ -7,7 +7,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
-#include "apps/synthetic_training.h"
+#include "apps/train/synthetic.h"
 #include "bench/symbol_name.h"
 #include "engine/backend.h"
 #include "engine/check.h"

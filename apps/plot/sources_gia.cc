@@ -80,29 +80,35 @@ std::string Beside(const std::string& path, const char* name) {
 
 // The effects' values over the null sequences from local.npz beside the table, if it has just these effects of the
 // model: names of arrays are the models' with other characters replaced, so that labels and means are compared.
-void AddLocalEffects(const std::string& path, const std::string& model, const std::string& experiment,
-                     std::vector<Estimate>* effects) {
+absl::Status AddLocalEffects(const std::string& path, const std::string& model, const std::string& experiment,
+                             std::vector<Estimate>* effects) {
   const std::string local = Beside(path, "local.npz");
-  if (local.empty()) return;
+  if (local.empty()) return absl::OkStatus();
   std::string name = model;
   for (char& c : name) {
     if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
   }
   const auto labels = ReadNpzArray(local, absl::StrCat(name, ".", experiment, ".labels"));
   const auto values = ReadNpzArray(local, absl::StrCat(name, ".", experiment));
-  if (!labels.ok() || !values.ok() || values->shape.size() != 2 || labels->texts.size() != effects->size()) return;
-  if (values->shape[0] != std::ssize(*effects)) return;
+  for (const absl::Status& read : {labels.status(), values.status()}) {
+    if (absl::IsNotFound(read)) return absl::OkStatus();
+    RB_RETURN_IF_ERROR(read);
+  }
+  if (values->shape.size() != 2 || labels->texts.size() != effects->size()) return absl::OkStatus();
   const auto nulls = static_cast<size_t>(values->shape[1]);
+  if (values->floats.size() != effects->size() * nulls) return absl::OkStatus();
   std::vector<std::vector<double>> all;
   for (size_t i = 0; i < effects->size(); ++i) {
     const auto first = values->floats.begin() + static_cast<std::ptrdiff_t>(i * nulls);
     all.push_back(Finite(std::vector<double>(first, first + static_cast<std::ptrdiff_t>(nulls))));
     const SampleSummary summary = Summarize(all.back());
     const Estimate& e = (*effects)[i];
-    if (labels->texts[i] != e.label || !(std::abs(summary.mean - e.mean) <= 1e-4 * (std::abs(e.mean) + summary.sd)))
-      return;
+    if (labels->texts[i] != e.label || !(std::abs(summary.mean - e.mean) <= 1e-4 * (std::abs(e.mean) + summary.sd))) {
+      return absl::OkStatus();
+    }
   }
   for (size_t i = 0; i < all.size(); ++i) (*effects)[i].values = std::move(all[i]);
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -136,7 +142,9 @@ absl::StatusOr<EffectsData> MakeEffects(const GiaTables& tables, const std::stri
     if (row.kind != "contrast") data.effects.push_back(row.estimate);
   }
   RB_ASSIGN_OR_RETURN(const int model_at, table.Find("model"));
-  if (!local.empty()) AddLocalEffects(local, table.Cell(0, model_at), experiment, &data.effects);
+  if (!local.empty()) {
+    RB_RETURN_IF_ERROR(AddLocalEffects(local, table.Cell(0, model_at), experiment, &data.effects));
+  }
   std::stable_partition(data.effects.begin(), data.effects.end(), [](const Estimate& e) { return !e.control; });
   for (const EffectRow& row : rows) {
     if (row.kind != "contrast") continue;

@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
-#include "apps/motif_files.h"
+#include "apps/motif/files.h"
 #include "engine/check.h"
 #include "gia/alignment_motif.h"
 

@@ -10,12 +10,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "apps/gia_tables.h"
-#include "apps/metrics_table.h"
+#include "apps/common/text.h"
+#include "apps/gia/tables.h"
 #include "apps/plot/sources.h"
 #include "apps/plot/table.h"
+#include "apps/predict/metrics_table.h"
 #include "apps/report/answers.h"
-#include "apps/text.h"
 #include "data/sha256.h"
 #include "engine/check.h"
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "apps/outputs.h"
+#include "apps/common/outputs.h"
 #include "apps/plot/pictures.h"
 #include "gia/pwm.h"
 

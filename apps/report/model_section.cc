@@ -4,10 +4,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "apps/metrics_table.h"
+#include "apps/common/text.h"
+#include "apps/predict/metrics_table.h"
 #include "apps/report/page.h"
 #include "apps/report/sections.h"
-#include "apps/text.h"
 #include "data/alphabet.h"
 
 namespace rb::apps {

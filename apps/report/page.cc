@@ -5,8 +5,8 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "apps/common/text.h"
 #include "apps/plot/drawing.h"
-#include "apps/text.h"
 #include "data/sha256.h"
 
 namespace rb::apps {

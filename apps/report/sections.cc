@@ -8,11 +8,11 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "apps/metrics_table.h"
+#include "apps/common/text.h"
 #include "apps/plot/pieces.h"
 #include "apps/plot/render.h"
+#include "apps/predict/metrics_table.h"
 #include "apps/report/page.h"
-#include "apps/text.h"
 #include "gia/statistics.h"
 
 namespace rb::apps {

@@ -4,11 +4,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "apps/metrics_table.h"
+#include "apps/common/text.h"
 #include "apps/plot/render.h"
+#include "apps/predict/metrics_table.h"
 #include "apps/report/page.h"
 #include "apps/report/sections.h"
-#include "apps/text.h"
 #include "data/alphabet.h"
 #include "gia/alignment_motif.h"
 

@@ -3,7 +3,7 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
-#include "apps/text.h"
+#include "apps/common/text.h"
 #include "engine/check.h"
 
 namespace rb::apps {

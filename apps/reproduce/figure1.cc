@@ -7,10 +7,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "apps/common/text.h"
 #include "apps/plot/table.h"
 #include "apps/reproduce/pieces.h"
 #include "apps/reproduce/stage.h"
-#include "apps/text.h"
 #include "engine/check.h"
 
 namespace rb::apps {

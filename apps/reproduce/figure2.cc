@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "absl/strings/str_cat.h"
+#include "apps/common/text.h"
 #include "apps/reproduce/pieces.h"
 #include "apps/reproduce/stage.h"
-#include "apps/text.h"
 #include "data/alphabet.h"
 #include "data/sequence_letters.h"
 #include "engine/check.h"

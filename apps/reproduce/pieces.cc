@@ -5,8 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "apps/common/text.h"
 #include "apps/plot/pieces.h"
-#include "apps/text.h"
 #include "data/alphabet.h"
 #include "data/sequence_letters.h"
 #include "engine/check.h"

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "apps/command.h"
-#include "apps/gia_interview.h"
+#include "apps/gia/interview.h"
 #include "apps/plot/render.h"
 #include "data/readers.h"
 #include "data/writers.h"

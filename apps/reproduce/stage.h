@@ -9,11 +9,11 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "apps/common_flags.h"
-#include "apps/gia_tables.h"
-#include "apps/outputs.h"
+#include "apps/common/flags.h"
+#include "apps/common/outputs.h"
+#include "apps/common/reporter.h"
+#include "apps/gia/tables.h"
 #include "apps/plot/pictures.h"
-#include "apps/reporter.h"
 #include "apps/reproduce/anchors.h"
 #include "data/dataset.h"
 #include "data/split.h"

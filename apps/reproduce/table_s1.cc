@@ -2,11 +2,11 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "apps/motif_files.h"
+#include "apps/common/text.h"
+#include "apps/motif/files.h"
 #include "apps/plot/pieces.h"
 #include "apps/reproduce/pieces.h"
 #include "apps/reproduce/stage.h"
-#include "apps/text.h"
 #include "data/alphabet.h"
 #include "engine/check.h"
 #include "gia/motif_io.h"

@@ -107,7 +107,7 @@ class Counting::Impl : public Observer {
       }
     }
     AddPlaces();
-    AddCounters(now_->work, work);
+    now_->work += work;
     now_ = nullptr;
   }
 
@@ -165,16 +165,6 @@ class Counting::Impl : public Observer {
  private:
   static constexpr uintptr_t kNotShared = ~uintptr_t{0};
 
-  static void AddCounters(Counters& sum, const Counters& more) {
-    sum.launches += more.launches;
-    sum.blocks += more.blocks;
-    sum.threads += more.threads;
-    sum.barriers += more.barriers;
-    sum.warp_operations += more.warp_operations;
-    sum.mma += more.mma;
-    sum.copies += more.copies;
-    sum.switches += more.switches;
-  }
   static void Add(SharedCounts& sum, const Wavefronts& wavefronts, bool is_request) {
     sum.requests += is_request;
     sum.wavefronts += static_cast<uint64_t>(wavefronts.taken);

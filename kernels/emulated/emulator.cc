@@ -48,17 +48,6 @@ std::unique_ptr<Worker> TakeWorker() {
   return worker;
 }
 
-void Add(Counters& sum, const Counters& more) {
-  sum.launches += more.launches;
-  sum.blocks += more.blocks;
-  sum.threads += more.threads;
-  sum.barriers += more.barriers;
-  sum.warp_operations += more.warp_operations;
-  sum.mma += more.mma;
-  sum.copies += more.copies;
-  sum.switches += more.switches;
-}
-
 std::string Text(dim3 v) { return std::to_string(v.x) + " x " + std::to_string(v.y) + " x " + std::to_string(v.z); }
 
 // Empty, or why a device of compute capability 9.0 would refuse this launch.
@@ -113,7 +102,7 @@ class Run {
     ++counters_.launches;
     if (observer) observer->LaunchEnds(counters_);
     const std::lock_guard<std::mutex> lock(shared().mutex);
-    Add(shared().counters, counters_);
+    shared().counters += counters_;
     return error_;
   }
 
@@ -123,7 +112,7 @@ class Run {
       std::unique_ptr<Worker> worker = TakeWorker();
       RunClusters(*worker, number);
       const std::lock_guard<std::mutex> lock(shared().mutex);
-      Add(counters_, worker->counters());
+      counters_ += worker->counters();
       shared().idle.push_back(std::move(worker));
     } catch (const std::exception& exception) {  // no memory
       Stop(exception.what());
@@ -182,6 +171,18 @@ std::vector<GlobalRange> GlobalRanges() {
 Options& options() {
   static Options options;
   return options;
+}
+
+Counters& Counters::operator+=(const Counters& more) {
+  launches += more.launches;
+  blocks += more.blocks;
+  threads += more.threads;
+  barriers += more.barriers;
+  warp_operations += more.warp_operations;
+  mma += more.mma;
+  copies += more.copies;
+  switches += more.switches;
+  return *this;
 }
 
 Counters counters() {

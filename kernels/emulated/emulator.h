@@ -1,4 +1,4 @@
-// The host emulation of CUDA's execution model (docs/architecture.md, "Without a GPU"), as seen by who launches on it:
+// The host emulation of CUDA's execution model (docs/emulator.md), as seen by who launches on it:
 // options, counters, streams that record. Kernels see it through kernels/device/dialect.h.
 //
 // One fiber per CUDA thread; blocks (clusters of blocks) in turn, or spread over OS threads; order seeded; shared
@@ -35,6 +35,8 @@ struct Counters {
   uint64_t mma = 0;              // of these, matrix products, once a warp
   uint64_t copies = 0;           // 16-byte asynchronous copies
   uint64_t switches = 0;         // of fibers, the emulation's own cost
+
+  Counters& operator+=(const Counters& more);
 };
 Counters counters();
 void ResetCounters();

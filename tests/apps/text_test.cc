@@ -1,5 +1,5 @@
 // Text of numbers and tables, command lines, exit codes.
-#include "apps/text.h"
+#include "apps/common/text.h"
 
 #include <cmath>
 #include <string>

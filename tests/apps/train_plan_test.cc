@@ -1,5 +1,5 @@
 // Grids and replicates: which models, with which settings, in which folders; and what is refused.
-#include "apps/train_plan.h"
+#include "apps/train/plan.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,0 +1,18 @@
+// How much memory a command may take.
+#ifndef RB_APPS_COMMON_MEMORY_H_
+#define RB_APPS_COMMON_MEMORY_H_
+
+#include "absl/status/status.h"
+
+namespace rb::apps {
+
+// Bytes that this process may still take: what the machine has left, less where the address space is limited. 0 where
+// that is not known.
+double AvailableMemory();
+
+// RESOURCE_EXHAUSTED with both numbers when `bytes` are more than AvailableMemory(). `hint`: what else could be done.
+absl::Status CheckMemory(double bytes, const char* what, const char* hint);
+
+}  // namespace rb::apps
+
+#endif  // RB_APPS_COMMON_MEMORY_H_
