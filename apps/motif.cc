@@ -24,6 +24,7 @@ struct AlignFlags {
   CommonFlags common;
   std::string kmers, out, format, name;
   std::optional<int> top;
+  double trim = 0;
 };
 
 struct ConvertFlags {
@@ -56,6 +57,10 @@ absl::Status Align(const AlignFlags& flags) {
   RB_ASSIGN_OR_RETURN(const Preset preset, ParsePreset(flags.common.preset));
   AlignmentOptions options = PresetAlignment(preset);
   options.top = flags.top.value_or(options.top);
+  options.trim = flags.trim;
+  if (flags.trim > 0 && preset == Preset::kPublished) {
+    return UsageError("--trim goes with --preset paper; the published alignment keeps its columns");
+  }
   RB_ASSIGN_OR_RETURN(const std::vector<WeightedSequence> kmers, ReadKmerTable(flags.kmers));
   absl::StatusOr<AlignmentMotif> motif = AlignKmers(kmers, options);
   if (!motif.ok()) {
@@ -95,6 +100,10 @@ Action DefineAlign(CLI::App& app) {
   app.add_option("--top", flags->top, "strongest k-mers that take part; 0 takes all (default: 10; published 0)")
       ->check(CLI::Range(0, 1000000))
       ->type_name("N");
+  app.add_option("--trim", flags->trim, "cut outer columns that less than this share of the k-mers' weight covers")
+      ->check(CLI::Range(0.0, 0.99))
+      ->type_name("X")
+      ->capture_default_str();
   app.add_option("--name", flags->name, "the motif's name, one word (default: that of the file)")->type_name("NAME");
   AddCommonFlags(app, flags->common, kPresetFlag | kAlphabetFlag | kOverwriteFlag);
   app.footer("Example:\n  residualbind motif align --kmers scan.tsv --out motif.meme --name RBFOX1");

@@ -181,6 +181,7 @@ void Panel::DrawX() {
     const double need = x_upwards_ ? kLabelSize + 1.5 : x_.categories.empty() ? 0 : WidestOf(x_labels_) + 4;
     const size_t every = std::max<size_t>(1, static_cast<size_t>(std::ceil(need / std::max(step, 1e-6) - 1e-9)));
     double last = -1e9;
+    std::vector<std::pair<double, size_t>> shown;
     for (size_t i = 0; i < ticks.size(); i += every) {
       const double at = X(ticks[i]), half = TextWidth(x_labels_[i], kLabelSize) / 2;
       if (x_.categories.empty()) {
@@ -188,11 +189,14 @@ void Panel::DrawX() {
         last = at + half;
       }
       drawing_.AddLine(Role::kAxis, {at, area_.bottom}, {at, area_.bottom + kTick}, stroke);
-      TextStyle style = {kLabelSize, x_upwards_ ? Align::kEnd : Align::kMiddle};
-      style.upwards = x_upwards_;
-      const double below = area_.bottom + kTick + kGap;
-      const double x = x_upwards_ ? at + kLabelSize * 0.36
-                                  : std::clamp(at, half + 1, std::max(half + 1, drawing_.width() - half - 1));
+      shown.emplace_back(x_upwards_ ? at + kLabelSize * 0.36
+                                    : std::clamp(at, half + 1, std::max(half + 1, drawing_.width() - half - 1)),
+                         i);
+    }
+    TextStyle style = {kLabelSize, x_upwards_ ? Align::kEnd : Align::kMiddle};
+    style.upwards = x_upwards_;
+    const double below = area_.bottom + kTick + kGap;
+    for (const auto& [x, i] : shown) {
       drawing_.AddText(Role::kTickLabel, x_labels_[i], {x, x_upwards_ ? below : below + kLabelSize * 0.76}, style);
     }
   }
@@ -211,11 +215,15 @@ void Panel::DrawY() {
     const std::vector<double> ticks = YTicks(y_, area_.height());
     const std::vector<std::string> labels = AxisLabels(y_, ticks);
     double last = 1e9;
+    std::vector<std::pair<double, size_t>> shown;
     for (size_t i = 0; i < ticks.size(); ++i) {
       const double at = Y(ticks[i]);
       if (at + kLabelSize * 0.5 > last) continue;
       last = at - kLabelSize * 0.5 - 1;
       drawing_.AddLine(Role::kAxis, {area_.left - kTick, at}, {area_.left, at}, stroke);
+      shown.emplace_back(at, i);
+    }
+    for (const auto& [at, i] : shown) {
       drawing_.AddText(Role::kTickLabel, labels[i], {area_.left - kTick - kGap, at + kLabelSize * 0.36},
                        {kLabelSize, Align::kEnd});
     }

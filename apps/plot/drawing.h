@@ -40,6 +40,7 @@ struct Stroke {
   Colour colour;
   double width = 1;
   double dash = 0;  // length of dashes and gaps; 0: a full line
+  bool operator==(const Stroke&) const = default;
 };
 
 // Straight lines through points; filled when `fill` is not transparent, stroked when the stroke has a width.

@@ -182,11 +182,10 @@ absl::StatusOr<Drawing> DrawCurve(const CurveData& data, const Style& style) {
   }
   for (const auto& [points, colour] :
        {std::pair(&data.points, SeriesColour(0)), std::pair(&data.others, SeriesColour(1))}) {
-    for (const Estimate& e : *points) {
-      if (!std::isfinite(e.mean) || !std::isfinite(e.x)) continue;
-      panel.Interval(e.x, e.low, e.high, 2.5, {colour, 1});
-      drawing.AddDot(Role::kMark, panel.At(e.x, e.mean), 2.6, colour);
-    }
+    std::vector<Estimate> shown = *points;
+    std::erase_if(shown, [](const Estimate& e) { return !std::isfinite(e.mean) || !std::isfinite(e.x); });
+    for (const Estimate& e : shown) panel.Interval(e.x, e.low, e.high, 2.5, {colour, 1});
+    for (const Estimate& e : shown) drawing.AddDot(Role::kMark, panel.At(e.x, e.mean), 2.6, colour);
   }
   return drawing;
 }

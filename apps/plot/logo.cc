@@ -3,7 +3,6 @@
 #include <cmath>
 
 #include "apps/plot/pieces.h"
-#include "gia/alignment_motif.h"
 
 namespace rb::plot {
 
@@ -16,6 +15,18 @@ LogoData InformationLogo(const Pwm& pwm) {
     data.heights.push_back({bits * column[0], bits * column[1], bits * column[2], bits * column[3]});
   }
   return data;
+}
+
+LogoData CoverageLogo(const AlignmentMotif& motif) {
+  LogoData logo = InformationLogo(motif.pwm);
+  std::vector<double> weights;
+  for (const auto& sums : motif.sums) weights.push_back(sums[0] + sums[1] + sums[2] + sums[3]);
+  const double most = weights.empty() ? 0 : *std::max_element(weights.begin(), weights.end());
+  for (size_t i = 0; i < std::min(weights.size(), logo.heights.size()); ++i) {
+    for (double& height : logo.heights[i]) height *= most > 0 ? weights[i] / most : 1;
+  }
+  logo.title = "bits, by weight";
+  return logo;
 }
 
 absl::StatusOr<Drawing> DrawLogo(const LogoData& data, const Style& style) {

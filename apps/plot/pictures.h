@@ -15,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "apps/plot/colours.h"
 #include "apps/plot/drawing.h"
+#include "gia/alignment_motif.h"
 #include "gia/pwm.h"
 
 namespace rb::plot {
@@ -33,6 +34,9 @@ struct LogoData {
 };
 // Probabilities times their column's information content, in bits [Schneider & Stephens 1990].
 LogoData InformationLogo(const Pwm& pwm);
+// Bits of an alignment motif, each column as low as the share of the weight that covers it: at its ends stand single
+// k-mers, which say little however sure they are.
+LogoData CoverageLogo(const AlignmentMotif& motif);
 absl::StatusOr<Drawing> DrawLogo(const LogoData& data, const Style& style);
 
 // What each letter at each position of one sequence does: a logo of the sequence's letters over a map of all four.

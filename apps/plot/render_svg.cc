@@ -1,4 +1,4 @@
-// The SVG writer: text as text, a letter's outline once, dots and cells of one colour as one path.
+// The SVG writer: text as text, a letter's outline once; lines, dots and cells of one paint as one path.
 #include <algorithm>
 #include <cctype>
 #include <cmath>
@@ -32,6 +32,26 @@ std::string Pair(double x, double y, int decimals = 2) {
   return absl::StrCat(Number(x, decimals), " ", Number(y, decimals));
 }
 
+// Moves of a path's pen on a grid of `parts` a point, each told from where the one before it ended.
+class Steps {
+ public:
+  explicit Steps(int parts) : parts_(parts) {}
+
+  std::string To(double x, double y) {
+    const int64_t to_x = std::llround(x * parts_), to_y = std::llround(y * parts_);
+    const std::string dx = Tell(to_x - x_), dy = Tell(to_y - y_);
+    x_ = to_x, y_ = to_y;
+    return absl::StrCat("m", dx, dy[0] == '-' ? "" : " ", dy);
+  }
+  void Moved(int64_t dx) { x_ += dx * parts_; }  // the pen, by a line
+
+ private:
+  std::string Tell(int64_t step) const { return Number(static_cast<double>(step) / parts_); }
+
+  int parts_;
+  int64_t x_ = 0, y_ = 0;
+};
+
 std::string Paint(const char* attribute, Colour c) {
   std::string text = absl::StrFormat(" %s=\"#%02x%02x%02x\"", attribute, c.red, c.green, c.blue);
   if (c.alpha < 255) absl::StrAppend(&text, " ", attribute, "-opacity=\"", Number(c.alpha / 255.0), "\"");
@@ -60,6 +80,22 @@ std::string OutlinePath(const std::vector<Segment>& outline) {
   return path;
 }
 
+std::string LinePath(const std::vector<Point>& points) {
+  std::string path, last_x, last_y;
+  for (size_t i = 0; i < points.size(); ++i) {
+    const std::string x = Number(points[i].x), y = Number(points[i].y);
+    if (i > 0 && y == last_y) {
+      absl::StrAppend(&path, "H", x);
+    } else if (i > 0 && x == last_x) {
+      absl::StrAppend(&path, "V", y);
+    } else {
+      absl::StrAppend(&path, i == 0 ? "M" : "L", x, " ", y);
+    }
+    last_x = x, last_y = y;
+  }
+  return path;
+}
+
 class SvgWriter {
  public:
   SvgWriter(const Drawing& drawing, std::string_view prefix, bool alone)
@@ -67,10 +103,11 @@ class SvgWriter {
 
   std::string Write() {
     const char* unit = alone_ ? "" : "pt";  // a page of HTML shows text at its size
-    std::string text = absl::StrCat("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", Number(drawing_.width()),
-                                    unit, "\" height=\"", Number(drawing_.height()), unit, "\" viewBox=\"0 0 ",
-                                    Pair(drawing_.width(), drawing_.height()), "\" role=\"img\" font-family=\"",
-                                    "'DejaVu Sans',Verdana,'Bitstream Vera Sans',Arial,sans-serif\">\n");
+    std::string text =
+        absl::StrCat("<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"", Number(drawing_.width()), unit,
+                     "\" height=\"", Number(drawing_.height()), unit, "\" viewBox=\"0 0 ",
+                     Pair(drawing_.width(), drawing_.height()), "\" role=\"img\"", Paint("fill", TextStyle().colour),
+                     " font-family=\"", "'DejaVu Sans',Verdana,'Bitstream Vera Sans',Arial,sans-serif\">\n");
     for (const Item& item : drawing_.items()) {  // what a screen reader says
       if (item.role != Role::kTitle) continue;
       absl::StrAppend(&text, "<title>", Escaped(std::get<Text>(item.what).text), "</title>\n");
@@ -101,34 +138,40 @@ class SvgWriter {
   size_t WriteFrom(const std::vector<Item>& items, size_t i, std::string* text) {
     const Item& item = items[i];
     if (const auto* dot = std::get_if<Dot>(&item.what)) return WriteDots(items, i, *dot, text);
-    if (const auto* shape = std::get_if<Shape>(&item.what)) WriteShape(*shape, text);
+    if (const auto* shape = std::get_if<Shape>(&item.what)) return WriteShapes(items, i, *shape, text);
     if (const auto* letter = std::get_if<Letter>(&item.what)) WriteLetter(item.box, *letter, text);
     if (const auto* cells = std::get_if<Cells>(&item.what)) WriteCells(item.box, *cells, text);
     if (const auto* words = std::get_if<Text>(&item.what)) WriteText(*words, text);
     return i + 1;
   }
 
+  // Dots of one paint: lines of no length with round ends, each from the one before it, in tenths of a point.
   size_t WriteDots(const std::vector<Item>& items, size_t i, const Dot& first, std::string* text) {
     absl::StrAppend(text, "<path fill=\"none\" stroke-linecap=\"round\"", StrokePaint({first.colour, 2 * first.radius}),
                     " d=\"");
+    Steps steps(10);
     for (; i < items.size(); ++i) {
       const auto* dot = std::get_if<Dot>(&items[i].what);
       if (dot == nullptr || dot->radius != first.radius || !(dot->colour == first.colour)) break;
-      absl::StrAppend(text, "M", Pair(dot->centre.x, dot->centre.y), "h0");
+      absl::StrAppend(text, steps.To(dot->centre.x, dot->centre.y), "h0");
     }
     absl::StrAppend(text, "\"/>\n");
     return i;
   }
 
-  void WriteShape(const Shape& shape, std::string* text) {
+  // A shape, and the lines behind it that are painted as it is.
+  size_t WriteShapes(const std::vector<Item>& items, size_t i, const Shape& first, std::string* text) {
     absl::StrAppend(text, "<path d=\"");
-    for (size_t i = 0; i < shape.points.size(); ++i) {
-      absl::StrAppend(text, i == 0 ? "M" : "L", Pair(shape.points[i].x, shape.points[i].y));
+    const bool line = first.fill.alpha == 0 && first.stroke.colour.alpha == 255 && first.stroke.dash == 0;
+    for (size_t from = i; i < items.size() && (i == from || line); ++i) {
+      const auto* shape = std::get_if<Shape>(&items[i].what);
+      if (shape == nullptr || !(shape->fill == first.fill) || !(shape->stroke == first.stroke)) break;
+      absl::StrAppend(text, LinePath(shape->points), shape->closed ? "Z" : "");
     }
-    absl::StrAppend(text, shape.closed ? "Z\"" : "\"");
-    absl::StrAppend(text, shape.fill.alpha > 0 ? Paint("fill", shape.fill) : std::string(" fill=\"none\""));
-    if (shape.stroke.width > 0) absl::StrAppend(text, StrokePaint(shape.stroke));
+    absl::StrAppend(text, "\"", first.fill.alpha > 0 ? Paint("fill", first.fill) : std::string(" fill=\"none\""));
+    if (first.stroke.width > 0) absl::StrAppend(text, StrokePaint(first.stroke));
     absl::StrAppend(text, "/>\n");
+    return i;
   }
 
   void WriteLetter(const Box& box, const Letter& letter, std::string* text) {
@@ -138,32 +181,39 @@ class SvgWriter {
                     Number(letter.upside_down ? box.bottom : box.top, 3), ")\"", Paint("fill", letter.colour), "/>\n");
   }
 
+  // A cell is a unit of the grid's own space; neighbours of one colour are one stroke along their middle.
   void WriteCells(const Box& box, const Cells& cells, std::string* text) {
-    const double width = box.width() / cells.columns, height = box.height() / cells.rows;
-    std::map<uint32_t, std::string> paths;  // by colour, runs of neighbours as one rectangle
+    struct Path {
+      Steps steps{1};
+      std::string data;
+    };
+    std::map<uint32_t, Path> paths;  // by colour
     for (int r = 0; r < cells.rows; ++r) {
       const Colour* row = &cells.colours[static_cast<size_t>(r) * cells.columns];
       for (int c = 0, end = 0; c < cells.columns; c = end) {
         for (end = c + 1; end < cells.columns && row[end] == row[c];) ++end;
         if (row[c].alpha == 0) continue;
         const uint32_t key = row[c].red << 24 | row[c].green << 16 | row[c].blue << 8 | row[c].alpha;
-        const double x = box.left + c * width;
-        absl::StrAppend(&paths[key], "M", Pair(x, box.top + r * height), "h", Number((end - c) * width), "v",
-                        Number(height), "h", Number(-(end - c) * width), "z");
+        Path& path = paths[key];
+        absl::StrAppend(&path.data, path.steps.To(c, r), "h", end - c);
+        path.steps.Moved(end - c);
       }
     }
-    absl::StrAppend(text, "<g shape-rendering=\"crispEdges\">\n");
+    absl::StrAppend(text, "<g fill=\"none\" shape-rendering=\"crispEdges\" transform=\"matrix(",
+                    Number(box.width() / cells.columns, 5), " 0 0 ", Number(box.height() / cells.rows, 5), " ",
+                    Number(box.left, 3), " ", Number(box.top + box.height() / cells.rows / 2, 3), ")\">\n");
     for (const auto& [key, path] : paths) {
       const Colour colour = {static_cast<uint8_t>(key >> 24), static_cast<uint8_t>(key >> 16 & 255),
                              static_cast<uint8_t>(key >> 8 & 255), static_cast<uint8_t>(key & 255)};
-      absl::StrAppend(text, "<path", Paint("fill", colour), " d=\"", path, "\"/>\n");
+      absl::StrAppend(text, "<path", Paint("stroke", colour), " d=\"", path.data, "\"/>\n");
     }
     absl::StrAppend(text, "</g>\n");
   }
 
   void WriteText(const Text& words, std::string* text) {
     const TextStyle& style = words.style;
-    absl::StrAppend(text, "<text font-size=\"", Number(style.size), "\"", Paint("fill", style.colour));
+    absl::StrAppend(text, "<text font-size=\"", Number(style.size), "\"");
+    if (!(style.colour == TextStyle().colour)) absl::StrAppend(text, Paint("fill", style.colour));
     if (style.bold) absl::StrAppend(text, " font-weight=\"bold\"");
     if (style.align == Align::kMiddle) absl::StrAppend(text, " text-anchor=\"middle\"");
     if (style.align == Align::kEnd) absl::StrAppend(text, " text-anchor=\"end\"");

@@ -29,10 +29,12 @@ absl::Status AddMotif(const std::string& path, Preset preset, ReportAnswers* ans
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return absl::OkStatus();
   RB_ASSIGN_OR_RETURN(const std::vector<WeightedSequence> kmers, ReadKmerTable(path));
-  absl::StatusOr<AlignmentMotif> motif = AlignKmers(kmers, PresetAlignment(preset));
+  AlignmentOptions options = PresetAlignment(preset);
+  options.trim = 0.2;
+  const absl::StatusOr<AlignmentMotif> motif = AlignKmers(kmers, options);
   if (!motif.ok()) return absl::OkStatus();
   answers->consensus = Consensus(motif->pwm);
-  answers->motif = std::move(motif->pwm);
+  answers->motif = plot::CoverageLogo(*motif);
   return absl::OkStatus();
 }
 

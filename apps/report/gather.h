@@ -17,9 +17,9 @@ namespace rb::apps {
 
 // What gia found of a model. What it was not asked is empty or NaN.
 struct ReportAnswers {
-  std::vector<plot::Estimate> kmers;  // strongest first
-  std::optional<Pwm> motif;           // the alignment of the strongest
-  std::string consensus;              // of the motif
+  std::vector<plot::Estimate> kmers;    // strongest first
+  std::optional<plot::LogoData> motif;  // the alignment of the strongest, without what few of them cover
+  std::string consensus;                // of the motif
   std::optional<plot::MapData> mutants;
   std::optional<plot::CurveData> position, sites, spacing;
   std::optional<plot::GcData> gc;

@@ -70,8 +70,7 @@ std::string Pictures(const ReportModel& model, const std::string& id, const Repo
   if (scatter != options.scatters.end()) add(scatter->second, "scatter", "Test probes");
   if (!model.answers.has_value()) return text;
   const ReportAnswers& a = *model.answers;
-  if (a.motif.has_value())
-    add(DrawLogo(plot::InformationLogo(*a.motif), style), "logo", "Motif of the strongest k-mers");
+  if (a.motif.has_value()) add(DrawLogo(*a.motif, style), "logo", "Motif of the strongest k-mers");
   if (!a.kmers.empty()) {
     const size_t shown = std::min<size_t>(a.kmers.size(), 10);
     add(DrawKmers({a.kmers.begin(), a.kmers.begin() + static_cast<ptrdiff_t>(shown)}, style), "kmers",

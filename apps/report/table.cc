@@ -10,23 +10,21 @@
 #include "apps/report/page.h"
 #include "apps/report/sections.h"
 #include "data/alphabet.h"
-#include "gia/alignment_motif.h"
 
 namespace rb::apps {
 namespace {
 
-// A motif small enough for a line of text: information content, letters only.
-plot::Drawing Chip(const Pwm& pwm, const plot::Style& style) {
+// A motif small enough for a line of text: letters only.
+plot::Drawing Chip(const plot::LogoData& logo, const plot::Style& style) {
   constexpr double kWidth = 7, kHeight = 16;  // points, of a letter and of two bits
-  plot::Drawing drawing(kWidth * static_cast<double>(pwm.columns.size()), kHeight);
-  for (size_t i = 0; i < pwm.columns.size(); ++i) {
-    const auto& column = pwm.columns[i];
-    const double scale = InformationContent(column) / 2 * kHeight;
+  plot::Drawing drawing(kWidth * static_cast<double>(logo.heights.size()), kHeight);
+  for (size_t i = 0; i < logo.heights.size(); ++i) {
+    const auto& column = logo.heights[i];
     int order[] = {0, 1, 2, 3};
     std::stable_sort(order, order + 4, [&](int a, int b) { return column[a] < column[b]; });
     double bottom = kHeight;
     for (const int code : order) {
-      const double top = bottom - column[code] * scale, left = kWidth * static_cast<double>(i);
+      const double top = bottom - column[code] / 2 * kHeight, left = kWidth * static_cast<double>(i);
       if (bottom - top < 0.3) continue;  // not seen, and small ones stand below
       drawing.AddLetter(plot::Role::kMark, plot::LetterOf(code, style), {left + 0.2, top, left + kWidth - 0.2, bottom},
                         plot::LetterColour(code, style));

@@ -34,8 +34,8 @@ absl::Status Kmers(Stage& stage, const Protein& protein, const GiaAnswers& answe
   }
   RB_RETURN_IF_ERROR(stage.Show("figure2e_kmers", DrawKmers(top, stage.Titled(protein.name + ": strongest 6-mers"))));
   RB_ASSIGN_OR_RETURN(const AlignmentMotif motif, AlignedMotif(answers, stage.published(), protein.name));
-  RB_RETURN_IF_ERROR(
-      stage.Show("figure2e_motif", DrawLogo(CoverageLogo(motif), stage.Titled(protein.name + ": 6-mers aligned"))));
+  RB_RETURN_IF_ERROR(stage.Show("figure2e_motif",
+                                DrawLogo(plot::CoverageLogo(motif), stage.Titled(protein.name + ": 6-mers aligned"))));
   stage.FindOf(*protein.model, "rank", static_cast<double>(RankOf(answers, protein.motif)));
   return absl::OkStatus();
 }

@@ -83,18 +83,6 @@ absl::StatusOr<plot::Drawing> DrawHistogram(const std::vector<double>& all, cons
   return drawing;
 }
 
-plot::LogoData CoverageLogo(const AlignmentMotif& motif) {
-  plot::LogoData logo = plot::InformationLogo(motif.pwm);
-  std::vector<double> weights;
-  for (const auto& sums : motif.sums) weights.push_back(sums[0] + sums[1] + sums[2] + sums[3]);
-  const double most = weights.empty() ? 0 : *std::max_element(weights.begin(), weights.end());
-  for (size_t i = 0; i < std::min(weights.size(), logo.heights.size()); ++i) {
-    for (double& height : logo.heights[i]) height *= most > 0 ? weights[i] / most : 1;
-  }
-  logo.title = "bits, by weight";
-  return logo;
-}
-
 plot::MapData MutantsMap(const ExperimentResult& mutate, const std::string& motif, int position) {
   plot::MapData data;
   data.letters = motif;

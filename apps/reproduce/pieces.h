@@ -31,10 +31,6 @@ absl::StatusOr<plot::Drawing> DrawSeries(const SeriesPlot& plot, const plot::Sty
 absl::StatusOr<plot::Drawing> DrawHistogram(const std::vector<double>& values, const std::string& x_title,
                                             const std::string& what, const plot::Style& style);
 
-// Bits of an alignment motif, each column as low as the share of the weight that covers it: at its ends stand single
-// k-mers, which say little however sure they are.
-plot::LogoData CoverageLogo(const AlignmentMotif& motif);
-
 // The motif and its mutants as a logo over a heat map: gia's experiment mutate of a motif at `position`.
 plot::MapData MutantsMap(const ExperimentResult& mutate, const std::string& motif, int position);
 

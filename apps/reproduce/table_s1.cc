@@ -59,7 +59,7 @@ absl::StatusOr<plot::Drawing> DrawTable(const std::vector<TableRow>& rows, bool 
     drawing.AddText(plot::Role::kTickLabel, plot::FitText(row.experiment, kText - 6, 8), {rest.left, top + 14}, {8});
     drawing.AddText(plot::Role::kNote, absl::StrCat(InAlphabet(row.kmer, style.dna), "  ", Fixed(row.effect, 2)),
                     {rest.left, top + 26}, {8});
-    AddLogo(drawing, {second, top, second + kLogo, top + kRow - 6}, CoverageLogo(row.motif), widest, style);
+    AddLogo(drawing, {second, top, second + kLogo, top + kRow - 6}, plot::CoverageLogo(row.motif), widest, style);
     if (matched) {
       AddLogo(drawing, {third, top, third + kLogo, top + kRow - 6}, plot::InformationLogo(row.match), widest, style);
       const double at = third + kLogo + kColumn, width = rest.right - at;
@@ -129,7 +129,7 @@ absl::Status ReproduceTableS1(Stage& stage) {
       row.match = known[static_cast<size_t>(row.best.target)];
     }
     const std::string file = absl::StrCat("logos/", name);
-    RB_RETURN_IF_ERROR(stage.Show(file, DrawLogo(CoverageLogo(row.motif), stage.Titled(name))));
+    RB_RETURN_IF_ERROR(stage.Show(file, DrawLogo(plot::CoverageLogo(row.motif), stage.Titled(name))));
   }
   if (rows.empty())
     return stage.ModelOf(stage.flags().experiment.empty() ? kRbfox1 : stage.flags().experiment).status();

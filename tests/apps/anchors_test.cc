@@ -95,7 +95,7 @@ TEST(PiecesTest, LogoShowsHowMuchWeightCoversAColumn) {
   AlignmentMotif motif;
   motif.pwm.columns = {{1, 0, 0, 0}, {0, 0, 1, 0}, {0.5, 0.5, 0, 0}};
   motif.sums = {{1, 0, 0, 0}, {0, 0, 4, 0}, {1, 1, 0, 0}};
-  const plot::LogoData logo = CoverageLogo(motif);
+  const plot::LogoData logo = plot::CoverageLogo(motif);
   ExpectEqual(logo.heights[0][0], 0.5);   // two bits, a quarter of the weight
   ExpectEqual(logo.heights[1][2], 2.0);   // all of it
   ExpectEqual(logo.heights[2][1], 0.25);  // one bit, half of it for each letter, half of the weight

@@ -73,6 +73,12 @@ def consensus_holds_the_core():
     equal(summary(out)["consensus"], "TGCATG", "one k-mer alone")
     check("ACGT" in pathlib.Path("one.meme").read_text(), "DNA letters in the file")
     equal(columns("one.meme"), [[float(b == c) for c in "ACGU"] for b in "UGCAUG"], "its columns")
+    pathlib.Path("few.tsv").write_text("kmer\teffect\tse\nUGCA\t4\t0.1\nGCAU\t2\t0.1\nCAUC\t1\t0.1\n")
+    for trim, consensus in ((0, "UGCAUC"), (0.2, "UGCAU"), (0.5, "UGCA"), (0.6, "GCA"), (0.9, "CA")):
+        out, _ = succeeds("motif", "align", "--kmers", "few.tsv", "--out", f"trim{trim}.meme", "--trim", trim)
+        equal(summary(out)["consensus"], consensus, f"columns that weigh {trim} of 7, by hand")
+    refuses(2, ["--trim", "published"], "motif", "align", "--kmers", "few.tsv", "--out", "x.meme", "--trim", 0.1,
+            "--preset", "published")
     out, _ = succeeds("motif", "align", "--kmers", "k.tsv", "--out", "all.meme", "--top", 0)
     equal(summary(out)["kmers"], "11", "all k-mers of positive effect")
     out, _ = succeeds("motif", "align", "--kmers", "k.tsv", "--out", "published.meme", "--preset", "published")
