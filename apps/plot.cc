@@ -2,8 +2,10 @@
 #include <cmath>
 #include <filesystem>
 #include <memory>
+#include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "apps/command.h"
 #include "apps/common/flags.h"
 #include "apps/common/outputs.h"
@@ -122,37 +124,57 @@ absl::StatusOr<Drawing> Scatter(const Flags& flags, plot::Style style) {
 }
 
 // A table's column behind FILE or FILE:COLUMN. A file that exists is taken as a whole, whatever colons its name has.
-absl::StatusOr<plot::NamedValues> ReadValues(const std::string& argument, const std::string& column) {
-  std::error_code error;
-  const size_t colon = argument.rfind(':');
-  const bool whole = colon == std::string::npos || std::filesystem::exists(argument, error);
-  const std::string path = whole ? argument : argument.substr(0, colon);
-  plot::NamedValues values;
-  values.name = whole ? StemOf(path) : argument.substr(colon + 1);
-  RB_ASSIGN_OR_RETURN(values.values, ReadMetricsColumn(path, whole ? column : values.name));
-  return values;
-}
+struct TableColumn {
+  TableColumn(const std::string& argument, const std::string& standard) {
+    std::error_code error;
+    const size_t colon = argument.rfind(':');
+    const bool whole = colon == std::string::npos || std::filesystem::exists(argument, error);
+    path = whole ? argument : argument.substr(0, colon);
+    column = whole ? standard : argument.substr(colon + 1);
+  }
+  std::string path, column;
+};
 
-absl::StatusOr<std::vector<plot::NamedValues>> ReadAllValues(const Flags& flags) {
-  std::vector<plot::NamedValues> columns;
-  for (size_t i = 0; i < flags.inputs.size(); ++i) {
-    RB_ASSIGN_OR_RETURN(columns.emplace_back(), ReadValues(flags.inputs[i], flags.column));
-    if (i < flags.names.size()) columns.back().name = flags.names[i];
+struct Columns {
+  std::vector<plot::NamedValues> values;
+  std::string metric;  // of all, "pearson, spearman" where they differ
+};
+
+// Tables are told apart by the names of their files, or else of their folders; columns of one table by their own.
+absl::StatusOr<Columns> ReadColumns(const Flags& flags) {
+  std::vector<TableColumn> all;
+  std::set<std::string> paths, stems, metrics;
+  for (const std::string& input : flags.inputs) {
+    const TableColumn& one = all.emplace_back(input, flags.column);
+    paths.insert(one.path), stems.insert(StemOf(one.path)), metrics.insert(one.column);
+  }
+  Columns columns;
+  columns.metric = absl::StrJoin(metrics, ", ");
+  for (size_t i = 0; i < all.size(); ++i) {
+    const auto& [path, column] = all[i];
+    plot::NamedValues& values = columns.values.emplace_back();
+    if (paths.size() > 1 || metrics.size() == 1) {
+      const std::string folder = std::filesystem::path(path).parent_path().filename().string();
+      values.name = stems.size() == paths.size() || folder.empty() ? StemOf(path) : folder;
+    }
+    if (metrics.size() > 1) absl::StrAppend(&values.name, values.name.empty() ? "" : " ", column);
+    if (i < flags.names.size()) values.name = flags.names[i];
+    RB_ASSIGN_OR_RETURN(values.values, ReadMetricsColumn(path, column));
   }
   return columns;
 }
 
 absl::StatusOr<Drawing> Experiments(const Flags& flags, plot::Style style) {
-  RB_ASSIGN_OR_RETURN(const auto columns, ReadAllValues(flags));
-  return DrawExperiments(columns, flags.column, style);
+  RB_ASSIGN_OR_RETURN(const Columns columns, ReadColumns(flags));
+  return DrawExperiments(columns.values, columns.metric, style);
 }
 
 absl::StatusOr<Drawing> Compare(const Flags& flags, plot::Style style) {
   if (flags.inputs.size() != 2) {
     return UsageError(absl::StrCat("--input: ", flags.inputs.size(), " tables; expected two, ours and the other one"));
   }
-  RB_ASSIGN_OR_RETURN(const auto columns, ReadAllValues(flags));
-  return DrawCompare(columns[0], columns[1], flags.column, style);
+  RB_ASSIGN_OR_RETURN(const Columns columns, ReadColumns(flags));
+  return DrawCompare(columns.values[0], columns.values[1], columns.metric, style);
 }
 
 struct Kind {

@@ -48,6 +48,11 @@ absl::Status CheckFlags(ReproduceFlags& flags, const std::vector<LoadedModel>& m
     return UsageError("--motifs is for table-s1; expected that table with it");
   }
   for (const LoadedModel& model : models) {
+    if (!IsNetwork(model.file)) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          model.path, ": is a ", std::string(ModelKindName(model.file.baseline.kind)),
+          " model; expected networks alone, which the paper's figures are about (evaluate compares with baselines)"));
+    }
     if (model.file.config.shape.length != 41) {
       return absl::InvalidArgumentError(absl::StrCat(model.path, ": takes ", model.file.config.shape.length,
                                                      " positions; expected 41, for which the paper's places hold"));

@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "data/text.h"
 #include "engine/check.h"
 #include "engine/host_kmer_scan.h"
 #include "kernels/metrics.h"
@@ -91,6 +92,15 @@ class BaselineScorer : public Scorer {
 
 std::string_view ModelKindName(ModelKind kind) {
   return kind == ModelKind::kKmer ? "kmer" : kind == ModelKind::kPwm ? "pwm" : "residualbind";
+}
+
+std::string BaselineText(const Baseline& b) {
+  if (b.kind == ModelKind::kKmer) {
+    return Concat("kmer: linear in the counts of all ", b.k, "-mers, penalty ", b.penalty);
+  }
+  return Concat("pwm: matrix of ", b.width(), " columns from ", b.top, " ", b.k, "-mers, ",
+                b.scan == WindowScan::kBest ? "best window" : "sum over windows", "; line ", b.intercept, " + ",
+                b.slope, " x score");
 }
 
 std::optional<ModelKind> FindModelKind(std::string_view name) {

@@ -27,10 +27,11 @@ std::string_view WindowScanName(WindowScan scan);  // best, sum
 std::optional<WindowScan> FindWindowScan(std::string_view name);
 
 // The values of such a model. A window counts when all its positions are known bases.
-//   kKmer: f = intercept + sum over windows of k letters of weights[k-mer], k-mers numbered as in
-//   kernels/packed_bases.h kPwm:  f = intercept + slope * score(windows of weights.size() / 4 letters). A sequence
-//   without a window has the
-//          score of the worst window that there can be.
+//
+// kKmer: f = intercept + sum over windows of k letters of weights[k-mer], k-mers numbered as in kernels/packed_bases.h.
+//
+// kPwm: f = intercept + slope * score(windows of weights.size() / 4 letters). A sequence without a window has the score
+// of the worst window that there can be.
 struct Baseline {
   ModelKind kind = ModelKind::kNetwork;  // kNetwork: none of this
   int k = 0;                             // of kPwm: letters of the k-mers it was made from
@@ -42,6 +43,8 @@ struct Baseline {
 
   int width() const { return static_cast<int>(weights.size() / 4); }  // of kPwm
 };
+// What it is, in a line: "kmer: linear in the counts of all 6-mers, penalty 30".
+std::string BaselineText(const Baseline& baseline);
 
 // Numbers of the k-mers in packed bases of `length` positions, from left to right; numbers: [length]. Returns how many.
 int KmersOf(const uint32_t* packed, int length, int k, int32_t* numbers);

@@ -30,6 +30,8 @@ std::string Grouped(int64_t n) {
   return text;
 }
 
+std::string Counted(int64_t n, const char* one) { return absl::StrCat(Grouped(n), " ", one, n == 1 ? "" : "s"); }
+
 std::string Duration(double seconds) {
   if (!(seconds >= 0)) return "?";
   if (seconds < 9.95) return absl::StrFormat("%.1f s", seconds);

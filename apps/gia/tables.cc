@@ -17,6 +17,7 @@
 #include "data/alphabet.h"
 #include "data/writers.h"
 #include "engine/check.h"
+#include "gia/array_name.h"
 #include "gia/distributions.h"
 #include "gia/npz_writer.h"
 
@@ -176,25 +177,13 @@ std::string Summary(const GiaAnswers& answers, const GiaTableOptions& options) {
   return text;
 }
 
-// The model's name as an archive takes it: other characters than letters, digits, '_' and '-' become '_', and what is
-// long or there already gets a number.
-std::string ArrayName(const std::string& model, std::set<std::string>& taken) {
-  constexpr size_t kMost = 120;
-  std::string name = model.substr(0, kMost);
-  for (char& c : name) {
-    if (!std::isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
-  }
-  std::string free = name;
-  for (int i = 2; !taken.insert(free).second; ++i) free = absl::StrCat(name, "_", i);
-  return free;
-}
-
 // [questions][nulls] of every model and experiment, with the questions' labels.
 absl::Status WriteLocal(const std::string& path, const std::vector<GiaPart>& parts) {
   std::vector<NamedArray> arrays;
   std::set<std::string> names;
   for (const GiaPart& part : parts) {
-    const std::string name = ArrayName(part.model, names);
+    std::string name = ArrayName(part.model);
+    for (int i = 2; !names.insert(name).second; ++i) name = ArrayName(part.model, i);
     for (const LocalEffects& local : part.local) {
       const auto questions = static_cast<int64_t>(local.labels.size());
       arrays.push_back(

@@ -113,16 +113,10 @@ std::string TransformText(const Transform& t) {
   return absl::StrCat(std::string(TransformName(t.kind)), " (", first, ", mean ", t.mean, ", sd ", t.sd, ")");
 }
 
-std::string BaselineText(const Flags& flags, const ModelFile& model, const std::string& sum) {
+std::string BaselineInfo(const Flags& flags, const ModelFile& model, const std::string& sum) {
   const Baseline& b = model.baseline;
-  const std::string form =
-      b.kind == ModelKind::kKmer
-          ? absl::StrCat("kmer: linear in the counts of all ", b.k, "-mers, penalty ", b.penalty)
-          : absl::StrCat("pwm: matrix of ", b.width(), " columns from ", b.top, " ", b.k, "-mers, ",
-                         b.scan == WindowScan::kBest ? "best window" : "sum over windows", "; line ", b.intercept,
-                         " + ", b.slope, " x score");
   return absl::StrCat("file        ", flags.file, "\nsha256      ", sum, "\nexperiment  ", model.experiment,
-                      "\nmodel       ", form, "\npreset      ", std::string(PresetName(model.config.preset)),
+                      "\nmodel       ", BaselineText(b), "\npreset      ", std::string(PresetName(model.config.preset)),
                       "\nseed        ", model.config.seed, "\nvalidation  Pearson ", Fixed(model.best_metric, 4),
                       "\ntransform   ", TransformText(model.transform), "\ninput       ", model.config.shape.length,
                       " positions, 4 channels\noutput      transformed binding score\nparameters  ",
@@ -157,7 +151,7 @@ absl::Status Run(const Flags& flags) {
     const ParameterTable table(model.config.shape);
     text = flags.json ? DumpJson(ModelJson(flags, model, table, sum)) : ModelText(flags, model, table, sum);
   } else {
-    text = flags.json ? DumpJson(BaselineJson(flags, model, sum)) : BaselineText(flags, model, sum);
+    text = flags.json ? DumpJson(BaselineJson(flags, model, sum)) : BaselineInfo(flags, model, sum);
   }
   std::fputs(text.c_str(), stdout);
   return absl::OkStatus();

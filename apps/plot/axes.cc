@@ -274,7 +274,7 @@ Box AddLegend(Drawing& drawing, const Box& area, const std::vector<LegendEntry>&
     const double width = kSwatch + 4 + TextWidth(name, kLabelSize) + 14;
     if (x > area.left && x + width - 14 > area.right) x = area.left, y += kRow;
     if (entry.line) {
-      drawing.AddLine(Role::kLegend, {x, y + 4.5}, {x + kSwatch, y + 4.5}, {entry.colour, 2});
+      drawing.AddLine(Role::kLegend, {x, y + 4.5}, {x + kSwatch, y + 4.5}, {entry.colour, 2, entry.dash});
     } else {
       drawing.AddRectangle(Role::kLegend, {x, y + 0.5, x + 8, y + 8.5}, entry.colour);
     }

@@ -84,6 +84,7 @@ struct LegendEntry {
   std::string name;
   Colour colour;
   bool line = false;  // a stroke, not a square
+  double dash = 0;    // of the stroke
 };
 // In rows from the upper left of `area`; returns what is left of it.
 Box AddLegend(Drawing& drawing, const Box& area, const std::vector<LegendEntry>& entries);

@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "apps/plot/pieces.h"
+#include "data/alphabet.h"
 
 namespace rb::plot {
 namespace {
@@ -32,9 +33,15 @@ std::vector<Estimate> WithMeans(const std::vector<Estimate>& estimates) {
   return kept;
 }
 
-std::vector<std::string> Labels(const std::vector<Estimate>& estimates) {
+// Labels that are sequences, in the style's alphabet; others as they are.
+std::vector<std::string> Labels(const std::vector<Estimate>& estimates, const Style& style) {
   std::vector<std::string> labels;
-  for (const Estimate& e : estimates) labels.push_back(e.label);
+  for (const Estimate& e : estimates) {
+    std::string label = e.label;
+    const bool bases = std::all_of(label.begin(), label.end(), [](char c) { return BaseCode(c) != kBadBase; });
+    if (bases) std::replace(label.begin(), label.end(), style.dna ? 'U' : 'T', style.dna ? 'T' : 'U');
+    labels.push_back(std::move(label));
+  }
   return labels;
 }
 
@@ -95,7 +102,8 @@ absl::StatusOr<Drawing> DrawKmers(const std::vector<Estimate>& all, const Style&
   Drawing drawing(340, 56 + 14.0 * static_cast<double>(kmers.size()) + (style.title.empty() ? 0 : 18));
   const Box rest = AddTitle(drawing, style.title);
   std::reverse(kmers.begin(), kmers.end());  // categories count from below
-  Panel panel(drawing, rest, NumberAxis(kEffectTitle, RangeOf(EndsOf(kmers), true)), CategoryAxis("", Labels(kmers)));
+  Panel panel(drawing, rest, NumberAxis(kEffectTitle, RangeOf(EndsOf(kmers), true)),
+              CategoryAxis("", Labels(kmers, style)));
   for (size_t i = 0; i < kmers.size(); ++i) {
     const Estimate& e = kmers[i];
     const double middle = panel.Y(static_cast<double>(i)), zero = panel.X(0), end = panel.X(e.mean);
@@ -127,7 +135,7 @@ absl::StatusOr<Drawing> DrawEffects(const EffectsData& data, const Style& style)
   if (controls) rest = AddLegend(drawing, rest, {{"pattern", SeriesColour(0)}, {"control", kGrey}});
   AddNoteLines(drawing, &rest, data.notes);
   rest.top += kBracketHeight * levels;
-  Panel panel(drawing, rest, CategoryAxis("", Labels(data.effects)),
+  Panel panel(drawing, rest, CategoryAxis("", Labels(data.effects, style)),
               NumberAxis(kEffectTitle, RangeOf(EndsOf(data.effects), true)));
   panel.Level(0, {kGrey, 0.6, 2});
   AddEstimates(panel, data.effects);
@@ -153,7 +161,7 @@ absl::StatusOr<Drawing> DrawCurve(const CurveData& data, const Style& style) {
   std::vector<LegendEntry> legend;
   if (!data.others.empty())
     legend = {{data.points.empty() ? "" : data.points[0].label, SeriesColour(0)}, {data.others_name, SeriesColour(1)}};
-  if (std::isfinite(data.level)) legend.push_back({data.level_name, kGrey, true});
+  if (std::isfinite(data.level)) legend.push_back({data.level_name, kGrey, true, 3});
   if (line) {
     const bool known = std::isfinite(data.r_squared);
     legend.push_back({absl::StrCat(absl::StrFormat("slope %.3g", data.slope),
@@ -200,7 +208,7 @@ absl::StatusOr<Drawing> DrawGc(const GcData& data, const Style& style) {
     Box left = rest;
     if (histogram) left.right = rest.left + 260;
     AddNoteLines(drawing, &left, data.notes);
-    Panel panel(drawing, left, CategoryAxis("", Labels(data.effects)),
+    Panel panel(drawing, left, CategoryAxis("", Labels(data.effects, style)),
                 NumberAxis(kEffectTitle, RangeOf(EndsOf(data.effects), true)));
     panel.Level(0, {kGrey, 0.6, 2});
     AddEstimates(panel, data.effects);

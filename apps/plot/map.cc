@@ -78,6 +78,10 @@ std::vector<double> MapHeights(const MapData& data) {
 absl::StatusOr<Drawing> DrawMap(const MapData& data, const Style& style) {
   const size_t n = data.letters.size();
   if (n == 0 || data.effects.size() != n) return NothingToDraw("the effects of a sequence of at least one letter");
+  const bool any = std::any_of(data.effects.begin(), data.effects.end(), [](const std::array<double, 4>& at) {
+    return std::any_of(at.begin(), at.end(), [](double effect) { return std::isfinite(effect); });
+  });
+  if (!any) return NothingToDraw("at least one effect");
   const bool track = data.structure.size() == n;
   Drawing drawing(PageWidth(n), 210 + (style.title.empty() ? 0 : 18) + (track ? 92 : 0));
   Box rest = AddTitle(drawing, style.title);

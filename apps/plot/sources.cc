@@ -121,6 +121,13 @@ absl::StatusOr<FoldData> LoadFold(const std::string& path, const std::string& se
   FoldData data;
   for (size_t i = 0; i < bases.size(); ++i) {
     RB_RETURN_IF_ERROR(SetLetter(table, bases[i], positions[i], &data.letters));
+    double sum = 0;  // NaN where one is missing: there is a gap then
+    for (const auto& column : columns) sum += column[i] < 0 ? 2 : column[i];
+    if (std::abs(sum - 1) > 0.01) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(table.path(), ": position ", positions[i] + 1,
+                       " has no probabilities of paired, hairpin, internal, multi and external; expected a sum of 1"));
+    }
     data.profiles.resize(data.letters.size(), std::vector<double>(columns.size(), kNone));
     for (size_t c = 0; c < columns.size(); ++c) data.profiles[static_cast<size_t>(positions[i])][c] = columns[c][i];
   }

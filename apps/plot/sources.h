@@ -14,7 +14,7 @@
 
 namespace rb::plot {
 
-// The strongest k-mers of scan's or gia's table, which has them in order; 95 % intervals by their standard errors.
+// The `top` strongest k-mers of scan's or gia's table; 95 % intervals by their standard errors.
 absl::StatusOr<std::vector<Estimate>> LoadKmers(const std::string& path, int top);
 
 // gia's effects.tsv. `model` may be empty when the table has one. An experiment's effects and controls; contrasts of

@@ -14,6 +14,7 @@
 #include "apps/plot/table.h"
 #include "data/alphabet.h"
 #include "engine/check.h"
+#include "gia/array_name.h"
 #include "gia/distributions.h"
 #include "gia/npz_reader.h"
 #include "gia/statistics.h"
@@ -78,36 +79,42 @@ std::string Beside(const std::string& path, const char* name) {
   return std::filesystem::exists(beside, error) ? beside : "";
 }
 
+// An archive's values over the null sequences, when they are of just these effects.
+bool SetValues(const LoadedArray& labels, const LoadedArray& values, std::vector<Estimate>* effects) {
+  if (values.shape.size() != 2 || labels.texts.size() != effects->size()) return false;
+  const auto nulls = static_cast<size_t>(values.shape[1]);
+  if (values.floats.size() != effects->size() * nulls) return false;
+  std::vector<std::vector<double>> all;
+  for (size_t i = 0; i < effects->size(); ++i) {
+    const auto first = values.floats.begin() + static_cast<std::ptrdiff_t>(i * nulls);
+    all.push_back(Finite(std::vector<double>(first, first + static_cast<std::ptrdiff_t>(nulls))));
+    const SampleSummary summary = Summarize(all.back());
+    const Estimate& e = (*effects)[i];
+    if (labels.texts[i] != e.label || !(std::abs(summary.mean - e.mean) <= 1e-4 * (std::abs(e.mean) + summary.sd))) {
+      return false;
+    }
+  }
+  for (size_t i = 0; i < all.size(); ++i) (*effects)[i].values = std::move(all[i]);
+  return true;
+}
+
 // The effects' values over the null sequences from local.npz beside the table, if it has just these effects of the
 // model: names of arrays are the models' with other characters replaced, so that labels and means are compared.
 absl::Status AddLocalEffects(const std::string& path, const std::string& model, const std::string& experiment,
                              std::vector<Estimate>* effects) {
   const std::string local = Beside(path, "local.npz");
   if (local.empty()) return absl::OkStatus();
-  std::string name = model;
-  for (char& c : name) {
-    if (!absl::ascii_isalnum(static_cast<unsigned char>(c)) && c != '_' && c != '-') c = '_';
-  }
-  const auto labels = ReadNpzArray(local, absl::StrCat(name, ".", experiment, ".labels"));
-  const auto values = ReadNpzArray(local, absl::StrCat(name, ".", experiment));
-  for (const absl::Status& read : {labels.status(), values.status()}) {
-    if (absl::IsNotFound(read)) return absl::OkStatus();
-    RB_RETURN_IF_ERROR(read);
-  }
-  if (values->shape.size() != 2 || labels->texts.size() != effects->size()) return absl::OkStatus();
-  const auto nulls = static_cast<size_t>(values->shape[1]);
-  if (values->floats.size() != effects->size() * nulls) return absl::OkStatus();
-  std::vector<std::vector<double>> all;
-  for (size_t i = 0; i < effects->size(); ++i) {
-    const auto first = values->floats.begin() + static_cast<std::ptrdiff_t>(i * nulls);
-    all.push_back(Finite(std::vector<double>(first, first + static_cast<std::ptrdiff_t>(nulls))));
-    const SampleSummary summary = Summarize(all.back());
-    const Estimate& e = (*effects)[i];
-    if (labels->texts[i] != e.label || !(std::abs(summary.mean - e.mean) <= 1e-4 * (std::abs(e.mean) + summary.sd))) {
-      return absl::OkStatus();
+  bool added = false;
+  for (int number = 1; !added; ++number) {
+    const std::string name = absl::StrCat(ArrayName(model, number), ".", experiment);
+    const auto labels = ReadNpzArray(local, name + ".labels");
+    const auto values = ReadNpzArray(local, name);
+    for (const absl::Status& read : {labels.status(), values.status()}) {
+      if (absl::IsNotFound(read)) return absl::OkStatus();
+      RB_RETURN_IF_ERROR(read);
     }
+    added = SetValues(*labels, *values, effects);
   }
-  for (size_t i = 0; i < all.size(); ++i) (*effects)[i].values = std::move(all[i]);
   return absl::OkStatus();
 }
 
@@ -122,8 +129,14 @@ absl::StatusOr<std::vector<Estimate>> LoadKmers(const std::string& path, int top
   if (table.Has("n")) {
     RB_ASSIGN_OR_RETURN(counts, table.Numbers("n"));
   }
+  std::vector<size_t> order;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (std::isfinite(effects[i])) order.push_back(i);
+  }
+  std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return effects[a] > effects[b]; });
+  order.resize(std::min(order.size(), static_cast<size_t>(top)));
   std::vector<Estimate> kmers;
-  for (size_t i = 0; i < names.size() && kmers.size() < static_cast<size_t>(top); ++i) {
+  for (const size_t i : order) {
     const double half = StudentQuantile(0.05, counts[i] - 1) * errors[i];
     kmers.push_back({names[i], effects[i], effects[i] - half, effects[i] + half, false, kNone, {}});
   }

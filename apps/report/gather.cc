@@ -186,6 +186,7 @@ absl::Status AddMetrics(const std::string& path, bool all, ReportData* data) {
 absl::Status AddHistories(ReportData* data) {
   size_t missing = 0;
   for (ReportModel& model : data->models) {
+    if (!IsNetwork(model.file)) continue;  // its history is of penalties or matrices
     const std::string path = JoinPath(ParentFolder(model.path), "history.tsv");
     if (!Exists(path)) {
       ++missing;

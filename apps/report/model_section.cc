@@ -51,10 +51,14 @@ ReportFacts FactsOf(const ReportModel& model, const ReportData& data, const Repo
     if (std::abs(model.n) < 1e15) absl::StrAppend(&test, ", ", Grouped(static_cast<int64_t>(model.n)), " probes");
     facts.emplace_back("test", test);
   }
-  facts.emplace_back(
-      "training",
-      absl::StrCat(model.file.epochs, model.file.epochs == 1 ? " epoch" : " epochs", ", best ", model.file.best_epoch,
-                   ", validation ", MainMetric(data.classification), " ", HtmlNumber(model.file.best_metric, 4)));
+  const std::string validation =
+      absl::StrCat("validation ", MainMetric(data.classification), " ", HtmlNumber(model.file.best_metric, 4));
+  if (!IsNetwork(model.file)) {
+    facts.emplace_back("model", absl::StrCat(BaselineText(model.file.baseline), "; ", validation));
+  } else if (model.file.epochs > 0) {  // imported weights do not say
+    facts.emplace_back("training", absl::StrCat(Counted(model.file.epochs, "epoch"), ", best ", model.file.best_epoch,
+                                                ", ", validation));
+  }
   if (model.answers.has_value()) AddAnswerFacts(*model.answers, options.style.dna, &facts);
   return facts;
 }

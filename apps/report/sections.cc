@@ -49,10 +49,6 @@ size_t Experiments(const ReportData& data) {
   return names.size();
 }
 
-std::string Counted(size_t n, const char* what) {
-  return absl::StrCat(Grouped(static_cast<int64_t>(n)), " ", what, n == 1 ? "" : "s");
-}
-
 std::string Tile(const std::string& label, const std::string& value, const std::string& beside = "") {
   return absl::StrCat("<div><dt>", label, "</dt><dd>", value,
                       beside.empty() ? "" : absl::StrCat(" <small>", beside, "</small>"), "</dd></div>\n");
@@ -171,13 +167,22 @@ std::string ReportFigure(const absl::StatusOr<Drawing>& drawing, const std::stri
 std::string ReportTitle(const ReportData& data, const ReportOptions& options) {
   if (!options.title.empty()) return options.title;
   const size_t n = Experiments(data);
-  return n == 1 ? data.models[0].file.experiment : absl::StrCat("Binding models of ", Counted(n, "experiment"));
+  return n == 1 ? data.models[0].file.experiment
+                : absl::StrCat("Binding models of ", Counted(static_cast<int64_t>(n), "experiment"));
+}
+
+// "ResidualBind model" when all are, "model" when baselines are among them.
+static const char* KindOfAll(const ReportData& data) {
+  const bool all = std::all_of(data.models.begin(), data.models.end(),
+                               [](const ReportModel& model) { return IsNetwork(model.file); });
+  return all ? "ResidualBind model" : "model";
 }
 
 std::string ReportBody(const ReportData& data, const ReportOptions& options) {
-  std::string text = absl::StrCat("<header>\n<h1>", Html(ReportTitle(data, options)), "</h1>\n<p class=\"lead\">",
-                                  Counted(data.models.size(), "ResidualBind model"), " of ",
-                                  Counted(Experiments(data), "experiment"), "</p>\n</header>\n<main>\n");
+  std::string text =
+      absl::StrCat("<header>\n<h1>", Html(ReportTitle(data, options)), "</h1>\n<p class=\"lead\">",
+                   Counted(std::ssize(data.models), KindOfAll(data)), " of ",
+                   Counted(static_cast<int64_t>(Experiments(data)), "experiment"), "</p>\n</header>\n<main>\n");
   absl::StrAppend(&text, Tiles(data));
   for (const std::string& remark : data.remarks) absl::StrAppend(&text, "<p class=\"note\">", Html(remark), "</p>\n");
   if (MainMetrics(data).empty()) {

@@ -91,10 +91,10 @@ constexpr Anchor kAnchors[] = {
     {"figure3", "rank", "rank of the loop among the four", 1, Rule::kRank, kFig3, kVts1, 0},
     {"figure3", "pearson", "Pearson, sequence", 0.6981, Rule::kPearson, kText, kVts1, 0},
 
-    {"figure4", "motif", "UUAUUU, median", 0.7, Rule::kEffect, kNotebook, kGcExample, 0},
+    {"figure4", "motif", "the motif (UUAUUU), median", 0.7, Rule::kEffect, kNotebook, kGcExample, 0},
     {"figure4", "right", "GC right, median", 0.6, Rule::kEffect, kNotebook, kGcExample, 0},
-    {"figure4", "motif right", "UUAUUU + GC right, median", 4.4, Rule::kEffect, kNotebook, kGcExample, 0},
-    {"figure4", "motif left", "UUAUUU + GC left, median", 0.5, Rule::kEffect, kNotebook, kGcExample, 0},
+    {"figure4", "motif right", "the motif + GC right, median", 4.4, Rule::kEffect, kNotebook, kGcExample, 0},
+    {"figure4", "motif left", "the motif + GC left, median", 0.5, Rule::kEffect, kNotebook, kGcExample, 0},
     {"figure4", "share", "share of experiments with more effect of GC to the right than to the left", kNoNumber,
      Rule::kRank, "text, Fig. 4e: nearly all", "", kAll2013},
 
@@ -162,12 +162,20 @@ std::string AnchorsTsv(const std::string& figure, const std::map<std::string, Fi
   return text;
 }
 
+namespace {
+
+std::string Found(double value) {
+  if (!std::isfinite(value)) return "";
+  return value == std::round(value) ? absl::StrCat(value) : Fixed(value, 3);  // ranks are whole
+}
+
+}  // namespace
+
 std::string AnchorsText(const std::string& figure, const std::map<std::string, Finding>& findings,
                         const std::string& missing) {
   std::vector<std::vector<std::string>> table = {{"quantity", "expected", "found", "verdict"}};
   for (const auto& [anchor, finding] : RowsOf(figure, findings, missing)) {
-    table.push_back({anchor->quantity, Number(anchor->expected),
-                     std::isfinite(finding.value) ? Fixed(finding.value, 3) : "", Judge(*anchor, finding)});
+    table.push_back({anchor->quantity, Number(anchor->expected), Found(finding.value), Judge(*anchor, finding)});
   }
   return AlignedTable(table);
 }

@@ -72,6 +72,23 @@ std::string PairRow(const Pairing& pair) {
   return row + "\n";
 }
 
+// Models of one run and experiment are averaged, so that they must be replicates: alike but for their random numbers.
+absl::Status CheckReplicates(const std::vector<LoadedModel>& models) {
+  std::map<std::pair<std::string, std::string>, const LoadedModel*> firsts;
+  for (const LoadedModel& model : models) {
+    const std::pair<std::string, std::string> key = {RunName(model.file), model.file.experiment};
+    const LoadedModel& first = *firsts.try_emplace(key, &model).first->second;
+    const auto settings = SettingsOf(first.file.config);
+    for (const auto& [name, value] : SettingsOf(model.file.config)) {
+      if (name == "seed" || name == "replicate" || settings.at(name) == value) continue;
+      return absl::InvalidArgumentError(absl::StrCat(
+          first.path, " and ", model.path, ": two models of ", key.second, " for the run '", key.first, "', with ",
+          name, " ", settings.at(name), " and ", value, "; expected replicates, alike but for seed and replicate"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 // Every model on the test set; one scatter a run, of the example.
 absl::StatusOr<std::vector<OneRun>> Runs(Stage& stage, const std::string& example) {
   std::map<std::string, std::map<std::string, std::vector<double>>> pearsons;
@@ -174,8 +191,17 @@ void FindRuns(Stage& stage, const std::vector<OneRun>& runs, const std::vector<N
 }
 
 // The paper says that ResidualBind is better than all earlier methods.
-void FindLevel(Stage& stage, const NamedValues& main, const std::vector<NamedValues>& columns) {
-  if (columns.empty()) return;
+void FindLevel(Stage& stage, const std::vector<OneRun>& runs, const std::vector<NamedValues>& columns) {
+  // What the paper compares them with: clipped scores, letters only, of 2013.
+  const auto clip =
+      std::find_if(runs.begin(), runs.end(), [](const OneRun& run) { return run.values.name == "clip sequence"; });
+  if (columns.empty() || clip == runs.end()) {
+    stage.Find("p",
+               {kNoNumber, 0, columns.empty() ? "no --published" : "no run of clipped scores and letters only", ""});
+    return;
+  }
+  NamedValues main = clip->values;
+  std::erase_if(main.values, [](const auto& value) { return !IsOf2013(value.first); });
   double largest = 0;
   size_t fewest = main.values.size();
   std::string note;
@@ -234,13 +260,15 @@ absl::Status Methods(Stage& stage, const NamedValues& main, std::vector<NamedVal
   ours.name = absl::StrCat("ours, ", main.name);
   RB_RETURN_IF_ERROR(stage.Show("figure1b_best", DrawCompare(ours, columns.back(), "Pearson", stage.Titled(""))));
   columns.push_back(ours);
-  const std::string title = absl::StrCat("Test Pearson of the ", main.values.size(), " experiments present");
+  const std::string title =
+      absl::StrCat("Test Pearson of the ", Counted(std::ssize(main.values), "experiment"), " present");
   return stage.Show("figure1a_methods", DrawExperiments(columns, "Pearson", stage.Titled(title)));
 }
 
 }  // namespace
 
 absl::Status ReproduceFigure1(Stage& stage) {
+  RB_RETURN_IF_ERROR(CheckReplicates(stage.models()));
   RB_ASSIGN_OR_RETURN(const std::vector<NamedValues> columns, ReadPublished(stage.flags().published));
   std::vector<std::string> names;
   for (const LoadedModel& model : stage.models()) {
@@ -260,8 +288,7 @@ absl::Status ReproduceFigure1(Stage& stage) {
   }
   FindTable(stage, columns);
   FindRuns(stage, runs, columns);
-  // The methods are compared with what the paper compares them with: clipped scores, letters only.
-  FindLevel(stage, runs[0].values, columns);
+  FindLevel(stage, runs, columns);
   RB_RETURN_IF_ERROR(Compare(stage, runs, columns));
   stage.SetMissing("no such run among the models");
   return Methods(stage, runs[0].values, columns);

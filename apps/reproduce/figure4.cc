@@ -87,7 +87,7 @@ absl::Status ReproduceFigure4(Stage& stage) {
   const auto right = std::count_if(differences.begin(), differences.end(), [](double d) { return d > 0; });
   const double n = static_cast<double>(differences.size());
   stage.Find("share", {differences.empty() ? kNoNumber : static_cast<double>(right) / n, std::ssize(differences), "",
-                       absl::StrCat(right, " of the ", differences.size(), " experiments present")});
+                       absl::StrCat(right, " of the ", Counted(std::ssize(differences), "experiment"), " present")});
   return stage.Show("figure4e_effect_sizes",
                     DrawHistogram(differences, "GC right - GC left, of the motif's effect", "experiments",
                                   stage.Titled("GC to the right of the strongest 6-mer")));

@@ -132,9 +132,8 @@ void Stage::FindOf(const LoadedModel& model, const std::string& key, double valu
   const std::string experiment = anchor->experiment;
   if (!experiment.empty() && experiment != model.file.experiment) {
     finding.reason = absl::StrCat(model.file.experiment, ", not ", experiment);
-  } else if (!other_motif_.empty()) {
-    finding.reason = other_motif_;
   }
+  if (!other_motif_.empty()) absl::StrAppend(&finding.reason, finding.reason.empty() ? "" : "; ", other_motif_);
   Find(key, std::move(finding));
 }
 

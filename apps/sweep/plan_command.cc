@@ -23,10 +23,6 @@
 namespace rb::apps {
 namespace {
 
-std::string Counted(size_t n, const char* one) {
-  return absl::StrCat(Grouped(static_cast<int64_t>(n)), " ", one, n == 1 ? "" : "s");
-}
-
 std::string Absolute(const std::string& path) {
   std::error_code error;
   return std::filesystem::absolute(path, error).lexically_normal().string();
@@ -86,8 +82,8 @@ void Tell(const SweepPlan& plan, const Work& work, Reporter& reporter) {
   std::set<uint64_t> replicates;
   for (const SweepModel& model : plan.models) replicates.insert(model.config.replicate);
   const std::vector<std::string> varying = VaryingSettings(plan);
-  std::string text = absl::StrCat(plan.folder, ": ", Counted(plan.models.size(), "model"), ", ",
-                                  Counted(plan.experiments.size(), "experiment"));
+  std::string text = absl::StrCat(plan.folder, ": ", Counted(std::ssize(plan.models), "model"), ", ",
+                                  Counted(std::ssize(plan.experiments), "experiment"));
   if (replicates.size() > 1) absl::StrAppend(&text, ", ", Counted(replicates.size(), "replicate"));
   if (!varying.empty()) absl::StrAppend(&text, ", different in ", absl::StrJoin(varying, ", "));
   absl::StrAppend(&text, "; ", Grouped(work.sequences), " sequences to train in an epoch of all\n");

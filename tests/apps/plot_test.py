@@ -108,6 +108,37 @@ def predictions_of_evaluate():
         check(abs(float(mean[i]["predicted"]) - sum(both) / 2) < 1e-5, "the mean of both")
 
 
+def words(name):
+    return [element.text for element in tree.fromstring(cli.read(name)).iter(SVG + "text")]
+
+
+@test
+def strongest_kmers_in_either_alphabet():
+    rows = [("UGCA", 1), ("AUUA", 3), ("CCCC", "nan"), ("GAUC", 2)]
+    pathlib.Path("k.tsv").write_text("kmer\teffect\tse\n" + "".join(f"{k}\t{e}\t0.1\n" for k, e in rows))
+    succeeds("plot", "kmers", "--input", "k.tsv", "--top", 2, "--out", "k.svg")
+    found = [word for word in words("k.svg") if word in ("UGCA", "AUUA", "CCCC", "GAUC")]
+    equal(sorted(found), ["AUUA", "GAUC"], "the two strongest, in whatever order the table has them")
+    succeeds("plot", "kmers", "--input", "k.tsv", "--out", "d.svg", "--alphabet", "dna")
+    check({"TGCA", "ATTA", "GATC"} <= set(words("d.svg")), "DNA letters")
+    pathlib.Path("e.tsv").write_text(EFFECTS + effect(label="UGU") + effect(label="left UTR", x="2"))
+    succeeds("plot", "effects", "--input", "e.tsv", "--experiment", "sites", "--out", "e.svg", "--alphabet", "dna")
+    check({"TGT", "left UTR"} <= set(words("e.svg")), "sequences alone change letters")
+
+
+@test
+def columns_of_tables_have_names():
+    for folder in ("a", "b"):
+        pathlib.Path(folder).mkdir()
+        pathlib.Path(f"{folder}/m.tsv").write_text("experiment\tpearson\tspearman\nX\t0.5\t0.4\nY\t0.6\t0.7\n")
+    succeeds("plot", "compare", "--input", "a/m.tsv", "a/m.tsv:spearman", "--out", "c.svg")
+    check({"pearson, spearman, pearson", "pearson, spearman, spearman"} <= set(words("c.svg")), f"{words('c.svg')}")
+    succeeds("plot", "experiments", "--input", "a/m.tsv", "b/m.tsv", "--out", "f.svg")
+    check({"a", "b", "pearson"} <= set(words("f.svg")), f"folders where files have one name: {words('f.svg')}")
+    succeeds("plot", "experiments", "--input", "a/m.tsv:spearman", "b/m.tsv:spearman", "--out", "s.svg")
+    check("spearman" in words("s.svg") and "pearson" not in words("s.svg"), "the axis says what is drawn")
+
+
 @test
 def boxes_of_local_effects():
     make_tables()
@@ -203,6 +234,9 @@ def inputs_that_cannot_be_drawn():
     fails(["nothing to draw"], "sites", EFFECTS + effect(x="", mean="nan"))
     fails(["has no motif"], "mutate", EFFECTS + effect(experiment="mutate"))
     fails(["no column 'se'"], "kmers", "kmer\teffect\nA\t1\n")
+    fails(["position 1", "no probabilities"], "fold", FOLD + "a\t1\tA\t3\t0\t0\t0\t0\n")
+    fails(["position 1", "expected a sum of 1"], "fold", FOLD + "a\t1\tA\t3\t-2\t0\t0\t0\n")
+    fails(["nothing to draw", "one effect"], "ism", "name\tposition\twild\tletter\teffect\na\t0\tA\tC\tnan\n")
     fails(["nothing to draw", "k-mer"], "kmers", "kmer\teffect\tse\n")
     fails(["several sequences", "--sequence"], "fold", FOLD + "a\t1\tA\t1\t0\t0\t0\t0\nb\t1\tA\t1\t0\t0\t0\t0\n")
     fails(["no sequence 'z'"], "fold", FOLD + "a\t1\tA\t1\t0\t0\t0\t0\n", "--sequence", "z")

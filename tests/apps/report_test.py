@@ -173,6 +173,21 @@ def classification():
 
 
 @test
+def baselines():
+    simulate("sim", probes=800)
+    train("models")
+    succeeds("train", "--data", "sim", "--experiment", "all", "--out", "kmer", "--model", "kmer", "--k", 3, "--progress", "none")
+    pathlib.Path("models/other").mkdir()
+    shutil.copy("kmer/SIM00001/model.safetensors", "models/other/model.safetensors")
+    for run, lead, curve in (("kmer", "1 model of 1 experiment", False), ("models", "2 models of 1 experiment", True)):
+        succeeds("report", "--run", run, "--out", f"{run}.html", "--progress", "none")
+        text, page = sound(f"{run}.html")
+        check(lead in page.words and "ResidualBind model" not in page.words, f"{lead}: {page.words[:80]}")
+        check("kmer: linear in the counts of all 3-mers" in page.words, "what it is")
+        equal("Learning curve" in page.words, curve, "a network has a learning curve")
+
+
+@test
 def names_that_are_no_html():
     train("models", experiments=1)
     shutil.move("models/SIM00001", f"models/{NASTY}")

@@ -154,6 +154,14 @@ def refusals():
     refuses(1, ["empty.meme"], "reproduce", "table-s1", *command[2:], "--motifs", "empty.meme")
     open("file", "w").close()
     refuses(1, ["file"], *command[:6], "--out", "file/x", "--experiment", "SIM00001")
+    for name, *flags in (("other", "--seed", 5, "--learning-rate", 0.01), ("kmer", "--model", "kmer", "--k", 3)):
+        small = [] if name == "kmer" else [*SMALL, "--epochs", 1]
+        succeeds("train", "--data", "sim", "--experiment", "all", "--out", name, *small, *flags, "--progress", "none")
+    refuses(1, ["two models of SIM00001", "'log sequence'", "learning_rate", "0.001 and 0.01", "replicates"],
+            "reproduce", "figure1", "--data", "sim", "--models", "m", "other", *command[6:])
+    for figure in ("figure1", "table-s1"):
+        refuses(1, ["kmer/SIM00001", "is a kmer model", "networks"], "reproduce", figure, "--data", "sim", "--models", "m", "kmer",
+                *command[6:])
     simulate("long", probes=100)
     succeeds("train", "--data", "long", "--experiment", "all", "--epochs", 1, "--out", "c", *SMALL, "--transform", "clip", "--progress", "none")
     check(not pathlib.Path("x").exists(), "no folder of a refused run")
