@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
-#include <exception>
 #include <numeric>
 
 #include "absl/strings/cord.h"
@@ -11,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "engine/exceptions.h"
 
 namespace rb::apps {
 namespace {
@@ -211,10 +211,8 @@ int RunProgram(const std::vector<std::string>& arguments) {
     // CLI11 reports through exceptions, and memory can run out anywhere: neither leaves this function.
     try {
       return RunCommand(command, Invocation{word, arguments});
-    } catch (const std::bad_alloc&) {
-      return Fail("residualbind " + word, absl::ResourceExhaustedError("out of memory; expected more free memory"));
-    } catch (const std::exception& error) {
-      return Fail("residualbind " + word, absl::InternalError(error.what()));
+    } catch (...) {
+      return Fail("residualbind " + word, StatusOfException());
     }
   }
   const std::string near = Nearest(word, names);

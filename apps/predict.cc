@@ -252,14 +252,8 @@ absl::Status Run(const Flags& flags) {
   if (!flags.shard.empty()) return RunShard(flags, machine, std::move(input), scorers, block, reporter);
   if (flags.out.empty()) return ScoreAll(flags, input, scorers, block, {stdout, "stdout"}, reporter);
   RB_RETURN_IF_ERROR(MakeFolder(ParentFolder(flags.out)));
-  return WriteAtomically(flags.out, [&](const std::string& temporary) -> absl::Status {
-    std::FILE* file = std::fopen(temporary.c_str(), "wb");
-    if (file == nullptr)
-      return absl::UnavailableError(absl::StrCat(temporary, ": cannot be written; expected a writable folder"));
-    const absl::Status status = ScoreAll(flags, input, scorers, block, {file, flags.out}, reporter);
-    if (std::fclose(file) != 0 && status.ok())
-      return absl::DataLossError(absl::StrCat(flags.out, ": cannot be written; expected room"));
-    return status;
+  return WriteStream(flags.out, [&](std::FILE* file) {
+    return ScoreAll(flags, input, scorers, block, {file, flags.out}, reporter);
   });
 }
 

@@ -6,16 +6,20 @@
 #include <cstring>
 #include <functional>
 
+#include "data/child_process.h"
 #include "data/text.h"
 
 namespace rb {
 namespace {
 
-constexpr hsize_t kMaxStrings = 65536;
-constexpr size_t kMaxStringBytes = size_t{1} << 28;  // of all strings of fixed length
+constexpr size_t kMaxStringBytes = size_t{1} << 28;  // of all strings together
+
+absl::Status Unreadable(std::string_view where, std::string_view found, std::string_view expected) {
+  return absl::InvalidArgumentError(Concat(where, ": found ", found, "; expected ", expected));
+}
 
 absl::Status Hdf5Error(std::string_view where, std::string_view expected) {
-  return absl::InvalidArgumentError(Concat(where, ": found ", Hdf5Reason(), "; expected ", expected));
+  return Unreadable(where, Hdf5Reason(), expected);
 }
 
 // Strings wherever they are: read(type, out) is H5Dread or H5Aread of all of them.
@@ -25,13 +29,32 @@ struct StringSource {
   std::string where;
 };
 
-absl::StatusOr<std::vector<std::string>> ReadVariableStrings(const StringSource& source, size_t count) {
+// "+" and the strings, each ended by a zero, or "-" and the reason why there are none.
+std::string TellVariableStrings(const StringSource& source, size_t count) {
   std::vector<char*> pointers(count, nullptr);
-  if (source.read(source.type.id(), pointers.data()) < 0) return Hdf5Error(source.where, "readable strings");
+  if (source.read(source.type.id(), pointers.data()) < 0) return "-" + Hdf5Reason();
+  std::string told = "+";
+  for (const char* pointer : pointers) {
+    if (pointer != nullptr) told += pointer;
+    told += '\0';
+  }
+  return told;
+}
+
+// Strings of variable length lie in the file's global heap, which HDF5 neither checks nor offers to check: a damaged
+// one makes it copy from wherever the file says, and crash. So another process reads them.
+absl::StatusOr<std::vector<std::string>> ReadVariableStrings(const StringSource& source, size_t count) {
+  const auto told = MadeInChild(kMaxStringBytes, [&] { return TellVariableStrings(source, count); });
+  if (!told.ok() && !absl::IsDataLoss(told.status())) {
+    return absl::Status(told.status().code(), Concat(source.where, ": ", told.status().message()));
+  }
   std::vector<std::string> strings;
-  for (const char* pointer : pointers) strings.emplace_back(pointer ? pointer : "");
-  H5Dvlen_reclaim(source.type.id(), source.space.id(), H5P_DEFAULT, pointers.data());
-  return strings;
+  if (told.ok()) {
+    if (told->starts_with('-')) return Unreadable(source.where, told->substr(1), "readable strings");
+    for (size_t at = 1; at < told->size(); at += strings.back().size() + 1) strings.emplace_back(told->c_str() + at);
+  }
+  if (strings.size() == count) return strings;
+  return Unreadable(source.where, "strings that cannot be read", "an undamaged file");
 }
 
 absl::StatusOr<std::vector<std::string>> ReadFixedStrings(const StringSource& source, size_t count) {
@@ -58,9 +81,9 @@ absl::StatusOr<std::vector<std::string>> ReadStrings(const StringSource& source,
   if (count < 0 || !source.type.ok() || H5Tget_class(source.type.id()) != H5T_STRING) {
     return absl::InvalidArgumentError(Concat(source.where, ": found values that are not strings; expected strings"));
   }
-  if (static_cast<hsize_t>(count) > kMaxStrings) {
+  if (static_cast<hsize_t>(count) > kMaxHdf5Strings) {
     return absl::InvalidArgumentError(
-        Concat(source.where, ": found ", count, " strings; expected at most ", kMaxStrings));
+        Concat(source.where, ": found ", count, " strings; expected at most ", kMaxHdf5Strings));
   }
   if (count == 0) return std::vector<std::string>();
   // The file's own type: HDF5 does not convert between character sets.
@@ -121,7 +144,7 @@ absl::StatusOr<Hdf5Array> Hdf5Array::Open(hid_t parent, const std::string& name,
   const H5T_class_t kind = type.ok() ? H5Tget_class(type.id()) : H5T_NO_CLASS;
   if (kind != H5T_INTEGER && kind != H5T_FLOAT) {
     return absl::InvalidArgumentError(
-        Concat(where, ": found values that are not numbers; expected float32, float64 or int8"));
+        Concat(where, ": found values that are not numbers; expected integers or floating-point numbers"));
   }
   const Hdf5Handle space(H5Dget_space(array.dataset_.id()), H5Sclose);
   const int found = space.ok() ? H5Sget_simple_extent_ndims(space.id()) : -1;
@@ -137,6 +160,25 @@ absl::StatusOr<Hdf5Array> Hdf5Array::Open(hid_t parent, const std::string& name,
     array.shape_.push_back(static_cast<int64_t>(n));
   }
   return array;
+}
+
+bool Hdf5Array::stored() const {
+  const Hdf5Handle space(H5Dget_space(dataset_.id()), H5Sclose), made(H5Dget_create_plist(dataset_.id()), H5Pclose);
+  const Hdf5Handle file(H5Iget_file_id(dataset_.id()), H5Fclose);
+  hsize_t file_size = 0;
+  if (!space.ok() || !made.ok() || !file.ok() || H5Fget_filesize(file.id(), &file_size) < 0) return false;
+  const hsize_t size = H5Dget_storage_size(dataset_.id());
+  if (size == 0 || size > file_size) return false;
+  if (H5Pget_layout(made.id()) != H5D_CHUNKED) return true;
+  std::vector<hsize_t> extents(shape_.size());
+  hsize_t chunks = 1, found = 0;
+  if (H5Pget_chunk(made.id(), static_cast<int>(extents.size()), extents.data()) < 0) return false;
+  for (size_t i = 0; i < extents.size(); ++i) {
+    const hsize_t along = (static_cast<hsize_t>(shape_[i]) + extents[i] - 1) / extents[i];
+    if (along > file_size / chunks) return false;  // a chunk takes a byte at least
+    chunks *= along;
+  }
+  return H5Dget_num_chunks(dataset_.id(), space.id(), &found) >= 0 && found == chunks;
 }
 
 absl::Status Hdf5Array::ReadRows(int64_t begin, int64_t count, float* out) const {

@@ -21,6 +21,9 @@ inline constexpr char kStructureSource[] = "structure_source";
 // The dataset of DatasetChecksums: files by WriteHdf5 have it.
 inline constexpr char kChecksums[] = "checksums";
 
+// The most strings of one list, and so the most experiments of a file.
+inline constexpr hsize_t kMaxHdf5Strings = 65536;
+
 // Keeps HDF5 from printing its error stack while it lives.
 class Hdf5Quiet {
  public:
@@ -74,8 +77,9 @@ class Hdf5Array {
 
   const std::vector<int64_t>& shape() const { return shape_; }
   const std::string& where() const { return where_; }
-  // Whether values were ever written; else HDF5 reads zeros.
-  bool stored() const { return H5Dget_storage_size(dataset_.id()) > 0; }
+  // Whether all values were written: HDF5 reads zeros in place of others, and any number of them from a small file.
+  // False of an array without values.
+  bool stored() const;
   // Rows [begin, begin + count), converted to float, into out[count][shape[1]]..
   absl::Status ReadRows(int64_t begin, int64_t count, float* out) const;
 
@@ -85,7 +89,8 @@ class Hdf5Array {
   std::string where_;
 };
 
-// A one-axis or scalar dataset of fixed or variable-length strings.
+// A one-axis or scalar dataset of fixed or variable-length strings. The latter are read in a child process, since HDF5
+// crashes on damaged ones.
 absl::StatusOr<std::vector<std::string>> ReadHdf5Strings(hid_t parent, const std::string& name,
                                                          const std::string& where);
 // The same of an object's attribute. One without values is an empty list whatever its type is (NumPy's empty list is

@@ -33,7 +33,6 @@ struct Group {
   std::string name;  // "" at the root
   std::vector<Hdf5Array> x, y;
   std::vector<std::string> experiments;
-  int64_t rows = 0;
   int channels = 0;
 };
 
@@ -65,6 +64,17 @@ absl::Status CheckShapes(const Hdf5Array& x, const Hdf5Array& y, int length) {
   if (y.shape()[0] != x.shape()[0]) {
     return absl::InvalidArgumentError(
         Concat(y.where(), ": found ", y.shape()[0], " rows; expected ", x.shape()[0], " as in ", x.where()));
+  }
+  if (y.shape()[1] > static_cast<int64_t>(kMaxHdf5Strings)) {
+    return absl::InvalidArgumentError(
+        Concat(y.where(), ": found ", y.shape()[1], " experiments; expected at most ", kMaxHdf5Strings));
+  }
+  for (const Hdf5Array* array : {&x, &y}) {
+    const std::vector<int64_t>& dims = array->shape();
+    if (std::find(dims.begin(), dims.end(), 0) != dims.end() || array->stored()) continue;
+    return absl::InvalidArgumentError(Concat(array->where(), ": found room for ", dims[0],
+                                             " rows that were not all written; expected a file that was written to its "
+                                             "end"));
   }
   return absl::OkStatus();
 }
@@ -110,7 +120,6 @@ absl::StatusOr<Group> OpenGroup(hid_t file, const std::string& path, const std::
     auto y = Hdf5Array::Open(file, y_name, Concat(path, ":/", y_name), 2);
     if (!y.ok()) return y.status();
     if (absl::Status status = CheckShapes(*x, *y, length); !status.ok()) return status;
-    group.rows += x->shape()[0];
     group.x.push_back(*std::move(x));
     group.y.push_back(*std::move(y));
     if (group.x.back().shape()[1] != group.x[0].shape()[1] || group.y.back().shape()[1] != group.y[0].shape()[1]) {
@@ -284,25 +293,28 @@ absl::StatusOr<std::vector<Group>> OpenGroups(hid_t file, const std::string& pat
   return groups;
 }
 
+// All probes before the first target: room is made for those that are there, not for those that a file declares.
 absl::Status ReadGroups(const std::vector<Group>& groups, Dataset* dataset) {
-  int64_t probes = 0;
-  for (const Group& group : groups) probes += group.rows;
   dataset->sequences.structure_channels = groups[0].channels - 4;
-  dataset->targets.assign(dataset->experiments.size() * static_cast<size_t>(probes), kNan);
   for (const Group& group : groups) {
     if (group.channels != groups[0].channels) {
       return absl::InvalidArgumentError(Concat(group.x[0].where(), ": found ", group.channels, " channels; expected ",
                                                groups[0].channels, " as in the other groups"));
     }
+    for (size_t part = 0; part < 3; ++part) {
+      if (absl::Status status = ReadX(group.x[part], &dataset->sequences); !status.ok()) return status;
+      dataset->parts.resize(static_cast<size_t>(dataset->num_probes()), static_cast<Part>(part));
+    }
+  }
+  const int64_t probes = dataset->num_probes();
+  dataset->targets.assign(dataset->experiments.size() * static_cast<size_t>(probes), kNan);
+  int64_t first = 0;
+  for (const Group& group : groups) {
     std::vector<int64_t> wanted;
     for (const std::string& name : group.experiments) wanted.push_back(dataset->Find(name));
-    for (size_t part = 0; part < 3; ++part) {
-      const int64_t first = dataset->num_probes();
-      if (absl::Status status = ReadX(group.x[part], &dataset->sequences); !status.ok()) return status;
-      if (absl::Status status = ReadY(group.y[part], wanted, first, probes, dataset->targets.data()); !status.ok()) {
-        return status;
-      }
-      dataset->parts.resize(static_cast<size_t>(dataset->num_probes()), static_cast<Part>(part));
+    for (const Hdf5Array& y : group.y) {
+      if (absl::Status status = ReadY(y, wanted, first, probes, dataset->targets.data()); !status.ok()) return status;
+      first += y.shape()[0];
     }
   }
   return absl::OkStatus();

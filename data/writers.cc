@@ -11,6 +11,7 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <random>
 #include <system_error>
 #include <utility>
@@ -59,20 +60,68 @@ absl::StatusOr<std::string> CreateTemporary(const std::string& path, int* fd) {
   return WriteError(path, "creating a temporary file beside it", EEXIST);
 }
 
-// A file that appears under its name only when Commit succeeds.
-class AtomicFile {
+// Where writing to a path leads.
+struct Destination {
+  std::string path;       // behind all links: they keep leading there
+  int descriptor = -1;    // of this process, where the path is a name of one (/dev/stdout)
+  bool straight = false;  // no file that another could take the place of
+};
+
+// The N of /proc/self/fd/N, however the path says it, else -1.
+int OwnDescriptor(const std::filesystem::path& path) {
+  const std::string name = path.filename().string();
+  int number = -1;
+  const auto [end, wrong] = std::from_chars(name.data(), name.data() + name.size(), number);
+  if (wrong != std::errc() || end != name.data() + name.size()) return -1;
+  std::error_code error, own_error;
+  const std::filesystem::path folder = std::filesystem::canonical(path.parent_path(), error);
+  const std::filesystem::path own = std::filesystem::canonical("/proc/self/fd", own_error);
+  return !error && !own_error && folder == own ? number : -1;
+}
+
+absl::StatusOr<Destination> Resolve(const std::string& path) {
+  constexpr int kMostLinks = 40;  // as Linux has it
+  std::filesystem::path at(path);
+  for (int links = 0; links <= kMostLinks; ++links) {
+    // Opened anew, a redirected stdout would be written from its beginning.
+    if (const int descriptor = OwnDescriptor(at); descriptor >= 0) return Destination{at.string(), descriptor, true};
+    std::error_code no_link;
+    const std::filesystem::path target = std::filesystem::read_symlink(at, no_link);
+    if (no_link) {
+      struct stat info {};
+      const bool straight = ::stat(at.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+      return Destination{at.string(), -1, straight};
+    }
+    at = at.parent_path() / target;
+  }
+  return WriteError(path, "following its links", ELOOP);
+}
+
+// A file that appears under its name only when Commit succeeds, or a device, pipe or open descriptor, which is written
+// as the bytes come.
+class OutputFile {
  public:
-  static absl::StatusOr<AtomicFile> Create(const std::string& path) {
+  static absl::StatusOr<OutputFile> Create(const std::string& path) {
+    const auto to = Resolve(path);
+    if (!to.ok()) return to.status();
+    if (!to->straight) return Replace(to->path);
+    const int fd = to->descriptor >= 0 ? ::fcntl(to->descriptor, F_DUPFD_CLOEXEC, 0)
+                                       : ::open(to->path.c_str(), O_WRONLY | O_CLOEXEC);
+    if (fd < 0) return WriteError(path, "opening", errno);
+    return OutputFile(path, "", fd);
+  }
+  // Whatever stands at `path`, a link too, makes room.
+  static absl::StatusOr<OutputFile> Replace(const std::string& path) {
     int fd = -1;
     auto temporary = CreateTemporary(path, &fd);
     if (!temporary.ok()) return temporary.status();
-    return AtomicFile(path, *std::move(temporary), fd);
+    return OutputFile(path, *std::move(temporary), fd);
   }
-  AtomicFile(AtomicFile&& other) noexcept
+  OutputFile(OutputFile&& other) noexcept
       : path_(std::move(other.path_)),
         temporary_(std::exchange(other.temporary_, "")),
         fd_(std::exchange(other.fd_, -1)) {}
-  ~AtomicFile() {
+  ~OutputFile() {
     if (fd_ >= 0) ::close(fd_);
     if (!temporary_.empty()) ::unlink(temporary_.c_str());
   }
@@ -87,44 +136,40 @@ class AtomicFile {
     return absl::OkStatus();
   }
 
+  const std::string& temporary() const { return temporary_; }
+
+  // A stream into the same place, for the caller to close before Finish.
+  absl::StatusOr<std::FILE*> Stream() {
+    const int fd = ::fcntl(fd_, F_DUPFD_CLOEXEC, 0);
+    std::FILE* const stream = fd < 0 ? nullptr : ::fdopen(fd, "wb");
+    if (stream != nullptr) return stream;
+    const int error = errno;
+    if (fd >= 0) ::close(fd);
+    return WriteError(path_, "opening", error);
+  }
+
   // Everything on disk, still under the temporary name.
   absl::Status Finish() {
-    if (::fsync(fd_) != 0) return WriteError(path_, "fsync", errno);
+    if (!temporary_.empty() && ::fsync(fd_) != 0) return WriteError(path_, "fsync", errno);
     if (::close(std::exchange(fd_, -1)) != 0) return WriteError(path_, "closing", errno);
     return absl::OkStatus();
   }
   // After Finish: takes the final name.
   absl::Status Commit() {
+    if (temporary_.empty()) return absl::OkStatus();
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) return WriteError(path_, "renaming", errno);
     temporary_.clear();
     return SyncPath(FolderOf(path_), O_RDONLY | O_DIRECTORY);
   }
 
  private:
-  AtomicFile(std::string path, std::string temporary, int fd)
+  OutputFile(std::string path, std::string temporary, int fd)
       : path_(std::move(path)), temporary_(std::move(temporary)), fd_(fd) {}
-  std::string path_, temporary_;
+  std::string path_, temporary_;  // temporary_ is empty where nothing is renamed
   int fd_;
 };
 
-// A device or pipe cannot be renamed over; it is written straight away.
-absl::Status WriteStraight(const std::string& path, std::string_view content) {
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  if (fd < 0) return WriteError(path, "opening", errno);
-  absl::Status status;
-  while (!content.empty() && status.ok()) {
-    const ssize_t wrote = ::write(fd, content.data(), content.size());
-    if (wrote >= 0) {
-      content.remove_prefix(static_cast<size_t>(wrote));
-    } else if (errno != EINTR) {
-      status = WriteError(path, "writing", errno);
-    }
-  }
-  if (::close(fd) != 0 && status.ok()) status = WriteError(path, "closing", errno);
-  return status;
-}
-
-absl::Status WriteSequenceRows(const Dataset& dataset, AtomicFile* file) {
+absl::Status WriteSequenceRows(const Dataset& dataset, OutputFile* file) {
   const Sequences& sequences = dataset.sequences;
   const bool ids = !sequences.ids.empty();
   std::string text = ids ? "Fold ID\tseq\tid\n" : "Fold ID\tseq\n";
@@ -152,7 +197,7 @@ void AppendScore(float value, bool alone, std::string* text) {
   text->append(digits, end);
 }
 
-absl::Status WriteTargetRows(const Dataset& dataset, AtomicFile* file) {
+absl::Status WriteTargetRows(const Dataset& dataset, OutputFile* file) {
   const int64_t experiments = static_cast<int64_t>(dataset.experiments.size());
   std::string text;
   for (int64_t e = 0; e < experiments; ++e) Append(&text, e ? "\t" : "", dataset.experiments[e]);
@@ -173,11 +218,7 @@ absl::Status WriteTargetRows(const Dataset& dataset, AtomicFile* file) {
 }  // namespace
 
 absl::Status WriteFile(const std::string& path, std::string_view content) {
-  struct stat info {};
-  if (::stat(path.c_str(), &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode)) {
-    return WriteStraight(path, content);
-  }
-  auto file = AtomicFile::Create(path);
+  auto file = OutputFile::Create(path);
   if (!file.ok()) return file.status();
   absl::Status status = file->Append(content);
   if (status.ok()) status = file->Finish();
@@ -186,7 +227,7 @@ absl::Status WriteFile(const std::string& path, std::string_view content) {
 }
 
 absl::Status WriteFileKeepingLast(const std::string& path, std::string_view content, const std::string& previous) {
-  auto file = AtomicFile::Create(path);
+  auto file = OutputFile::Replace(path);
   if (!file.ok()) return file.status();
   absl::Status status = file->Append(content);
   if (status.ok()) status = file->Finish();
@@ -197,7 +238,7 @@ absl::Status WriteFileKeepingLast(const std::string& path, std::string_view cont
 }
 
 absl::Status WritePieces(const std::string& path, int64_t pieces, const std::function<std::string(int64_t)>& piece) {
-  auto file = AtomicFile::Create(path);
+  auto file = OutputFile::Create(path);
   if (!file.ok()) return file.status();
   absl::Status status;
   std::string text;
@@ -212,19 +253,51 @@ absl::Status WritePieces(const std::string& path, int64_t pieces, const std::fun
   return status.ok() ? file->Commit() : status;
 }
 
-absl::Status WriteAtomically(const std::string& path, const std::function<absl::Status(const std::string&)>& write) {
-  int fd = -1;
-  const auto temporary = CreateTemporary(path, &fd);
-  if (!temporary.ok()) return temporary.status();
-  ::close(fd);
-  absl::Status status = write(*temporary);
-  if (status.ok()) status = SyncPath(*temporary, O_RDONLY);
-  if (status.ok() && ::rename(temporary->c_str(), path.c_str()) != 0) status = WriteError(path, "renaming", errno);
-  if (!status.ok()) {
-    ::unlink(temporary->c_str());
-    return status;
+absl::Status WriteStream(const std::string& path, const std::function<absl::Status(std::FILE*)>& write) {
+  auto file = OutputFile::Create(path);
+  if (!file.ok()) return file.status();
+  const auto stream = file->Stream();
+  if (!stream.ok()) return stream.status();
+  absl::Status status = write(*stream);
+  if (std::fclose(*stream) != 0 && status.ok()) status = WriteError(path, "writing", errno);
+  if (status.ok()) status = file->Finish();
+  return status.ok() ? file->Commit() : status;
+}
+
+namespace {
+
+// write(name) of a new file in the folder for temporary ones, then its bytes to where no such file can be.
+absl::Status WriteThenCopy(const std::string& path, const std::function<absl::Status(const std::string&)>& write) {
+  auto file = OutputFile::Create(path);  // first, so that no file of ours gets the number of a closed descriptor
+  if (!file.ok()) return file.status();
+  std::error_code error;
+  const std::filesystem::path folder = std::filesystem::temp_directory_path(error);
+  if (error) return WriteError(path, "finding a folder for temporary files", error.value());
+  const auto made = OutputFile::Replace((folder / "residualbind").string());
+  if (!made.ok()) return made.status();
+  if (absl::Status status = write(made->temporary()); !status.ok()) return status;
+  std::ifstream in(made->temporary(), std::ios::binary);
+  if (!in) return WriteError(made->temporary(), "reading back", errno);
+  std::string block(kFlushBytes, '\0');
+  absl::Status status;
+  while (status.ok() && (in.read(block.data(), static_cast<std::streamsize>(block.size())), in.gcount() > 0)) {
+    status = file->Append({block.data(), static_cast<size_t>(in.gcount())});
   }
-  return SyncPath(FolderOf(path), O_RDONLY | O_DIRECTORY);
+  if (status.ok() && in.bad()) status = WriteError(made->temporary(), "reading back", errno);
+  return status.ok() ? file->Finish() : status;
+}
+
+}  // namespace
+
+absl::Status WriteAtomically(const std::string& path, const std::function<absl::Status(const std::string&)>& write) {
+  const auto to = Resolve(path);
+  if (!to.ok()) return to.status();
+  if (to->straight) return WriteThenCopy(path, write);
+  auto file = OutputFile::Replace(to->path);
+  if (!file.ok()) return file.status();
+  absl::Status status = write(file->temporary());
+  if (status.ok()) status = SyncPath(file->temporary(), O_RDONLY);
+  return status.ok() ? file->Commit() : status;
 }
 
 absl::Status WriteTables(const Dataset& dataset, const std::string& folder) {
@@ -232,9 +305,9 @@ absl::Status WriteTables(const Dataset& dataset, const std::string& folder) {
   std::filesystem::create_directories(folder, error);
   if (error) return WriteError(folder, "creating the folder", error.value());
   const std::filesystem::path base(folder);
-  auto sequences = AtomicFile::Create((base / "sequences.tsv").string());
+  auto sequences = OutputFile::Create((base / "sequences.tsv").string());
   if (!sequences.ok()) return sequences.status();
-  auto targets = AtomicFile::Create((base / "targets.tsv").string());
+  auto targets = OutputFile::Create((base / "targets.tsv").string());
   if (!targets.ok()) return targets.status();
   absl::Status status = WriteSequenceRows(dataset, &*sequences);
   if (status.ok()) status = sequences->Finish();

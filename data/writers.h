@@ -1,7 +1,10 @@
 // Writers. Every file is written to a temporary name beside it, fsynced and renamed; a failure leaves nothing behind.
+// Links are followed: they stay, and what they lead to is written. What is no file (a device, a pipe, /dev/stdout) is
+// never replaced but written straight away.
 #ifndef RB_DATA_WRITERS_H_
 #define RB_DATA_WRITERS_H_
 
+#include <cstdio>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -12,19 +15,24 @@
 
 namespace rb {
 
-// Writes `content` to `path` atomically; a device or pipe is written straight away. The status code follows errno
+// Writes `content` to `path` atomically. The status code follows errno
 // (ResourceExhausted when the disk is full).
 absl::Status WriteFile(const std::string& path, std::string_view content);
 
 // The same, but the file that stood there before, if there was one, is kept as `previous`, whose own old content goes.
-// Killed at any moment, one of the two is whole: in between `path` may be missing while `previous` holds its content.
+// Killed at any moment, one of the two is whole: in between `path` may be missing while `previous` holds its content. A
+// link at `path` is kept as `previous` like a file; what it leads to is not touched.
 absl::Status WriteFileKeepingLast(const std::string& path, std::string_view content, const std::string& previous);
 
 // The same as WriteFile of many pieces, one after the other as piece(i) makes them, i in [0, pieces): memory is that of
 // one.
 absl::Status WritePieces(const std::string& path, int64_t pieces, const std::function<std::string(int64_t)>& piece);
 
-// For writers that need a file name (HDF5): calls `write(temporary)`; renames on success, deletes on failure.
+// The same of what write(stream) puts into a stream that is only written forward.
+absl::Status WriteStream(const std::string& path, const std::function<absl::Status(std::FILE*)>& write);
+
+// For writers that need a file (NumPy archives go back in theirs): calls `write(temporary)`; renames on success,
+// deletes on failure. What is no file gets the finished bytes.
 absl::Status WriteAtomically(const std::string& path, const std::function<absl::Status(const std::string&)>& write);
 
 // sequences.tsv (Fold ID, seq, and id where there are ids) and targets.tsv in `folder` (created when missing). Values

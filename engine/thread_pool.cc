@@ -6,9 +6,13 @@
 #include <atomic>
 #include <cmath>
 #include <cstdlib>
+#include <exception>
 #include <fstream>
+#include <mutex>
+#include <new>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__)
@@ -41,6 +45,12 @@ void Pause() {
 // Waits between two operators of one training step are a few microseconds; longer ones are not worth a busy core.
 constexpr int kSpins = 4000;
 
+// Sets a flag back, whatever ends the block.
+struct Finally {
+  bool* flag;
+  ~Finally() { *flag = false; }
+};
+
 struct alignas(64) Range {
   std::atomic<int64_t> next{0};
   int64_t end = 0;
@@ -55,14 +65,37 @@ struct ScratchArea {
 }  // namespace
 
 struct ThreadPool::Impl {
-  explicit Impl(int n) : ranges(n), scratch(n) {}
+  explicit Impl(int n) : ranges(n), scratch(n) {
+    try {
+      for (int i = 1; i < n; ++i) threads.emplace_back([this, i] { Loop(i); });
+    } catch (...) {  // no further thread: those that run already must end before what they look at does
+      Stop();
+      throw;
+    }
+  }
+  ~Impl() { Stop(); }
 
-  // Own range first, then what is left of the others'.
+  void Stop() {
+    stop = true;
+    generation.fetch_add(1, std::memory_order_release);
+    generation.notify_all();
+    for (std::thread& thread : threads) thread.join();
+    threads.clear();
+  }
+
+  // Own range first, then what is left of the others'. Nothing is thrown out of a thread: Run throws it when all are
+  // done, for the job is its caller's.
   void Work(int thread) {
     const int n = static_cast<int>(ranges.size());
-    for (int i = 0; i < n; ++i) {
-      Range& range = ranges[(thread + i) % n];
-      for (int64_t task; (task = range.next.fetch_add(1, std::memory_order_relaxed)) < range.end;) (*job)(task, thread);
+    try {
+      for (int i = 0; i < n; ++i) {
+        Range& range = ranges[(thread + i) % n];
+        for (int64_t task; (task = range.next.fetch_add(1, std::memory_order_relaxed)) < range.end;)
+          (*job)(task, thread);
+      }
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(failure_mutex);
+      if (failure == nullptr) failure = std::current_exception();
     }
   }
 
@@ -81,37 +114,33 @@ struct ThreadPool::Impl {
 
   std::vector<Range> ranges;
   std::vector<ScratchArea> scratch;
-  std::vector<std::thread> threads;
   const TaskRef* job = nullptr;
+  std::mutex failure_mutex;
+  std::exception_ptr failure;  // the first of a Run
   std::atomic<uint32_t> generation{0};
   std::atomic<int> busy{0};
   bool stop = false;
   bool running = false;
+  std::vector<std::thread> threads;  // started last: they look at all the rest
 };
 
 ThreadPool::ThreadPool(int threads) {
   const int n = threads > 0 ? threads : UsableProcessors();
   impl_ = std::make_unique<Impl>(n);
-  for (int i = 1; i < n; ++i) impl_->threads.emplace_back([this, i] { impl_->Loop(i); });
 }
 
-ThreadPool::~ThreadPool() {
-  impl_->stop = true;
-  impl_->generation.fetch_add(1, std::memory_order_release);
-  impl_->generation.notify_all();
-  for (std::thread& thread : impl_->threads) thread.join();
-}
+ThreadPool::~ThreadPool() = default;
 
 int ThreadPool::num_threads() const { return static_cast<int>(impl_->ranges.size()); }
 
 void ThreadPool::Run(int64_t tasks, TaskRef f) {
   RB_CHECK(!impl_->running);
   impl_->running = true;
+  const Finally not_running{&impl_->running};
   FlushDenormals flush;
   const int n = num_threads();
   if (n == 1 || tasks <= 1) {
     for (int64_t task = 0; task < tasks; ++task) f(task, 0);
-    impl_->running = false;
     return;
   }
   for (int i = 0; i < n; ++i) {
@@ -125,16 +154,18 @@ void ThreadPool::Run(int64_t tasks, TaskRef f) {
   impl_->Work(0);
   for (int spin = 0; spin < kSpins && impl_->busy.load(std::memory_order_acquire) != 0; ++spin) Pause();
   for (int left; (left = impl_->busy.load(std::memory_order_acquire)) != 0;) impl_->busy.wait(left);
-  impl_->running = false;
+  if (impl_->failure != nullptr) std::rethrow_exception(std::exchange(impl_->failure, nullptr));
 }
 
 void* ThreadPool::Scratch(int thread, size_t bytes) {
   ScratchArea& area = impl_->scratch[thread];
   if (area.bytes < bytes) {
-    std::free(area.memory);
-    area.bytes = (bytes + 4095) / 4096 * 4096;
-    area.memory = std::aligned_alloc(4096, area.bytes);
-    RB_CHECK(area.memory != nullptr);
+    std::free(std::exchange(area.memory, nullptr));
+    area.bytes = 0;
+    const size_t pages = (bytes + 4095) / 4096 * 4096;
+    area.memory = std::aligned_alloc(4096, pages);
+    if (area.memory == nullptr) throw std::bad_alloc();
+    area.bytes = pages;
   }
   return area.memory;
 }

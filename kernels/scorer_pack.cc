@@ -161,6 +161,7 @@ CpuScorer::CpuScorer(const ScorerGeometry& geometry, const FoldedWeights& weight
   constexpr size_t kPage = 4096;
   const size_t bytes = (Pack(nullptr, weights, net) + kPage - 1) / kPage * kPage;
   net.storage.reset(std::aligned_alloc(kPage, bytes));
+  if (net.storage == nullptr) throw std::bad_alloc();
   Pack(net.storage.get(), weights, net);
 }
 

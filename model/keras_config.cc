@@ -1,6 +1,8 @@
 #include "model/keras_config.h"
 
+#include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <vector>
@@ -48,6 +50,11 @@ class Description {
     return absl::OkStatus();
   }
 
+  absl::Status CheckLast() const {
+    if (last_ != "relu") return absl::OkStatus();
+    return Fault(Concat(path_, ": ", kConfig, ": "), "a ReLU behind the last layer", "linear or sigmoid");
+  }
+
   void Fill(KerasChoices& choices) const {
     if (choices.dilations.empty() && dilations_.size() > 1)
       choices.dilations.assign(dilations_.begin() + 1, dilations_.end());
@@ -63,16 +70,68 @@ class Description {
     if (at == layer.end() || !at->is_object()) return absl::OkStatus();
     const Json& config = *at;
     const std::string where = Concat(path_, ": ", kConfig, ", layer ", absl::CHexEscape(TextOf(config, "name")), ": ");
+    RB_RETURN_IF_ERROR(CheckKind(kind, config, where));
     if (kind == "InputLayer") ReadInput(config);
     if (kind == "Conv1D") RB_RETURN_IF_ERROR(ReadConvolution(config, where));
     if (kind == "BatchNormalization" && std::abs(NumberOf(config, "epsilon", 1e-3) - kBatchNormEpsilon) > 1e-8) {
       return Fault(where, Concat("epsilon ", NumberOf(config, "epsilon", 0)), "0.001");
     }
     if (kind.find("Pooling") != std::string::npos) RB_RETURN_IF_ERROR(ReadPooling(kind, config, where));
+    return ReadActivation(kind, config, where);
+  }
+
+  // Layers that this network has, and such as do nothing outside training.
+  static absl::Status CheckKind(const std::string& kind, const Json& config, const std::string& where) {
+    static constexpr const char* kKnown[] = {"",
+                                             "InputLayer",
+                                             "Conv1D",
+                                             "Dense",
+                                             "BatchNormalization",
+                                             "Activation",
+                                             "ReLU",
+                                             "Add",
+                                             "Flatten",
+                                             "Dropout",
+                                             "SpatialDropout1D",
+                                             "AlphaDropout",
+                                             "GaussianDropout",
+                                             "GaussianNoise",
+                                             "ActivityRegularization",
+                                             "Functional",
+                                             "Model",
+                                             "Sequential"};
+    // a + b of two layers' outputs, as TensorFlow's Keras writes it
+    const std::string function = kind == "TFOpLambda" ? TextOf(config, "function") : "";
+    if (function == "__operators__.add" || function == "math.add") return absl::OkStatus();
+    if (kind == "ReLU") {
+      for (const char* key : {"max_value", "negative_slope", "threshold"}) {
+        const auto at = config.find(key);
+        if (at == config.end() || at->is_null() || NumberOf(config, key, 1) == 0) continue;
+        return Fault(where, Concat("a ReLU with ", key, " ", absl::CHexEscape(at->dump())), "one without");
+      }
+    }
+    const bool pooling = kind.find("Pooling") != std::string::npos;  // ReadPooling tells
+    if (pooling || std::find(std::begin(kKnown), std::end(kKnown), kind) != std::end(kKnown)) return absl::OkStatus();
+    return Fault(where, Concat("a layer ", absl::CHexEscape(function.empty() ? kind : function)),
+                 "a layer that this network has");
+  }
+
+  // Batch norm lies between every convolution, or the dense layer, and its ReLU, and a sigmoid behind all.
+  absl::Status ReadActivation(const std::string& kind, const Json& config, const std::string& where) {
+    const bool weights = kind == "Conv1D" || kind == "Dense" || kind == "BatchNormalization";
+    if (weights && last_ == "sigmoid") return Fault(where, "a layer behind a sigmoid", "none");
+    const auto at = config.find("activation");
+    if (kind == "ReLU") last_ = "relu";
+    if (at == config.end() || at->is_null()) return absl::OkStatus();
     const std::string activation = TextOf(config, "activation");
-    if (activation.empty()) return absl::OkStatus();
     if (activation != "linear" && activation != "relu" && activation != "sigmoid") {
-      return Fault(where, Concat("activation ", absl::CHexEscape(activation)), "linear, relu or sigmoid");
+      const std::string found = activation.empty() ? at->dump() : activation;
+      return Fault(where, Concat("activation ", absl::CHexEscape(found)), "linear, relu or sigmoid");
+    }
+    const bool fits = kind == "Conv1D" ? activation == "linear" : kind == "Dense" ? activation != "relu" : true;
+    if (!fits) {
+      return Fault(where, Concat("activation ", activation, " in a layer ", kind),
+                   kind == "Dense" ? "linear or sigmoid" : "linear: batch norm comes before ReLU here");
     }
     last_ = activation;
     return absl::OkStatus();
@@ -138,6 +197,7 @@ absl::Status ReadKerasConfig(const std::string& path, KerasChoices& choices) {
   }
   Description description(path);
   RB_RETURN_IF_ERROR(description.ReadModel(model));
+  RB_RETURN_IF_ERROR(description.CheckLast());
   description.Fill(choices);
   return absl::OkStatus();
 }

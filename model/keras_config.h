@@ -10,8 +10,9 @@
 namespace rb {
 
 // Fills dilations, pool, length and classification where `choices` leave them open; nothing in files by save_weights,
-// which have no description. InvalidArgument naming file and layer where it tells of what this network has not: a batch
-// norm's epsilon other than 1e-3, convolutions with strides or without padding, other pooling, other activations.
+// which have no description. InvalidArgument naming file and layer where it tells of what this network has not: layers
+// of other classes, a batch norm's epsilon other than 1e-3, convolutions with strides, without padding or with an
+// activation before their batch norm, other pooling, other activations.
 absl::Status ReadKerasConfig(const std::string& path, KerasChoices& choices);
 
 }  // namespace rb

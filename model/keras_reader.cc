@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "absl/strings/escaping.h"
@@ -157,8 +159,9 @@ class Reader {
           Concat(where, ": found ", size < 1 ? "no" : "too many", " values; expected 1 to ", kMaxValues, " in a file"));
     }
     if (!array.stored()) {
-      return absl::InvalidArgumentError(Concat(where, ": found no values, only the room for ", size,
-                                               "; expected a file that was written to its end"));
+      return absl::InvalidArgumentError(
+          Concat(where, ": found room for ", size,
+                 " values that were not all written; expected a file that was written to its end"));
     }
     values_ += size;
     tensor.values.resize(static_cast<size_t>(size));
@@ -175,12 +178,23 @@ class Reader {
   int64_t values_ = 0;
 };
 
+// What Keras 3 saves as .keras.
+bool LooksLikeZip(const std::string& path) {
+  char head[4] = {};
+  std::ifstream(path, std::ios::binary).read(head, sizeof head);
+  return std::memcmp(head, "PK\x03\x04", sizeof head) == 0;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<KerasLayer>> ReadKerasWeights(const std::string& path) {
   const Hdf5Quiet quiet;
   std::error_code error;
   if (!std::filesystem::exists(path, error)) return absl::NotFoundError(Concat(path, ": no such file"));
+  if (LooksLikeZip(path)) {
+    return absl::InvalidArgumentError(Concat(path, ": is a .keras archive, not an HDF5 file; expected ", kExpected,
+                                             ": model.save_weights(\"NAME.weights.h5\") writes one"));
+  }
   if (!LooksLikeHdf5(path)) {
     return absl::InvalidArgumentError(Concat(path, ": is not an HDF5 file; expected ", kExpected));
   }

@@ -14,6 +14,7 @@
 #include "data/fold_energies_reader.h"
 #include "engine/check.h"
 #include "model/exact_text.h"
+#include "model/kmer_fit.h"
 
 namespace rb {
 namespace {
@@ -33,7 +34,6 @@ constexpr char kLogOdds[] = "log_odds";  // matrix: [width, 4]
 constexpr char kLine[] = "line";         // intercept, slope
 constexpr const char* kBaselineSettings[] = {"preset",         "seed",      "replicate",
                                              "valid_fraction", "transform", "shape.length"};
-constexpr int kMostLetters = 8;  // of the k-mers
 
 // Names that ModelFile's own fields take; everything else in the metadata is `extra`.
 bool IsOurKey(const std::string& key, const std::map<std::string, std::string>& settings) {
@@ -181,8 +181,9 @@ class Reader {
     }
     baseline->kind = *kind;
     RB_RETURN_IF_ERROR(Number(kLetters, &baseline->k));
-    if (baseline->k < 1 || baseline->k > kMostLetters) {
-      return Fault(absl::StrCat("metadata '", kLetters, "' is ", baseline->k, "; expected 1 to ", kMostLetters));
+    if (baseline->k < kMinRegressionKmer || baseline->k > kMaxRegressionKmer) {
+      return Fault(absl::StrCat("metadata '", kLetters, "' is ", baseline->k, "; expected ", kMinRegressionKmer, " to ",
+                                kMaxRegressionKmer));
     }
     if (*kind == ModelKind::kKmer) return Number(kPenalty, &baseline->penalty);
     RB_RETURN_IF_ERROR(Number(kTop, &baseline->top));

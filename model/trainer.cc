@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "engine/check.h"
+#include "engine/exceptions.h"
 #include "model/train_run.h"
 #include "model/train_worker.h"
 
@@ -15,11 +16,22 @@ absl::StatusOr<std::vector<TrainResult>> Train(const TrainOptions& options, cons
   TrainObserver silent;
   TrainRun run(options, dataset, split, static_cast<int>(machines.size()), observer == nullptr ? silent : *observer);
   RB_RETURN_IF_ERROR(run.Prepare());
-  const auto work = [&](size_t number) { run.Finish(WorkOn(run, static_cast<int>(number), *machines[number])); };
-  std::vector<std::thread> threads;
-  for (size_t i = 1; i < machines.size(); ++i) threads.emplace_back(work, i);
-  work(0);
-  for (std::thread& thread : threads) thread.join();
+  const auto work = [&](size_t number) {
+    try {
+      run.Finish(WorkOn(run, static_cast<int>(number), *machines[number]));
+    } catch (...) {  // out of memory: the others stop after their batch
+      run.Finish(StatusOfException());
+    }
+  };
+  {
+    std::vector<std::jthread> threads;
+    try {
+      for (size_t i = 1; i < machines.size(); ++i) threads.emplace_back(work, i);
+    } catch (...) {  // no further thread: those that run already are told to stop
+      run.Finish(StatusOfException());
+    }
+    work(0);
+  }
   RB_RETURN_IF_ERROR(run.status());
   return run.Results();
 }

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "apps/common/flags.h"
 #include "apps/common/outputs.h"
 #include "apps/common/reporter.h"
@@ -49,6 +50,7 @@ absl::StatusOr<KerasChoices> ChoicesOf(const Flags& flags) {
   choices.experiment = flags.experiment;
   if (flags.experiment.empty() && flags.data.empty()) {
     choices.experiment = std::filesystem::path(flags.file).stem().string();
+    choices.experiment = std::string(absl::StripSuffix(choices.experiment, ".weights"));  // Keras 3 wants x.weights.h5
   }
   if (!choices.experiment.empty()) RB_RETURN_IF_ERROR(CheckExperimentName(choices.experiment));
   if (flags.preset.has_value()) {
@@ -120,9 +122,11 @@ absl::Status Run(const Flags& flags) {
   reporter.Open();
   reporter.Say("done", Summary(model, path), {{"model", path}, {"experiment", model.experiment}});
   if (flags.data.empty()) {
+    const bool unknown = model.extra.contains(kUnknownTransform);
     reporter.Say("note",
-                 "without --data the model has no nucleotide profile and no target transform: gia needs another "
-                 "--null, scan refuses, evaluate needs transformed targets");
+                 absl::StrCat("without --data the model has no nucleotide profile",
+                              unknown ? " and no target transform" : "", ": gia needs another --null, scan refuses",
+                              unknown ? ", evaluate needs transformed targets" : ""));
   }
   return absl::OkStatus();
 }
@@ -156,7 +160,7 @@ void AddNetworkFlags(CLI::App& app, Flags& flags) {
 
 Action DefineModelImport(CLI::App& app) {
   auto flags = std::make_shared<Flags>();
-  app.add_option("file", flags->file, "HDF5 file by Keras' save_weights or save")->required()->type_name("FILE");
+  app.add_option("file", flags->file, "HDF5 file (.h5) by Keras' save_weights or save")->required()->type_name("FILE");
   app.add_option("--out", flags->out, "model file (*.safetensors) to write, or a folder for model.safetensors")
       ->required()
       ->type_name("PATH");

@@ -224,6 +224,59 @@ TEST(Hdf5, RefusesBadContents) {
       {"Y_test: found values that are not numbers"});
 }
 
+// Room that was made and not filled reads as zeros: probes of N alone, scores of 0.
+TEST(Hdf5, WhatWasNotWrittenIsRefused) {
+  const TemporaryFolder folder;
+  const auto write = [&](const char* name, std::vector<hsize_t> dims, std::vector<hsize_t> chunk, hsize_t written) {
+    Maker maker(folder / "d.h5");
+    maker.Parts("", H5T_IEEE_F32LE, H5T_IEEE_F32LE, 4, 4, 10, 1);
+    EXPECT_GE(H5Ldelete(maker.id(), name, H5P_DEFAULT), 0);
+    const int rank = static_cast<int>(dims.size());
+    const Hdf5Handle create(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    if (!chunk.empty()) {
+      H5Pset_chunk(create.id(), rank, chunk.data());
+      H5Pset_deflate(create.id(), 9);
+    }
+    const Hdf5Handle space(H5Screate_simple(rank, dims.data(), nullptr), H5Sclose);
+    const Hdf5Handle set(
+        H5Dcreate2(maker.id(), name, H5T_IEEE_F32LE, space.id(), H5P_DEFAULT, create.id(), H5P_DEFAULT), H5Dclose);
+    if (written == 0) return;
+    dims[0] = written;
+    const std::vector<hsize_t> start(dims.size(), 0);
+    const Hdf5Handle memory(H5Screate_simple(rank, dims.data(), nullptr), H5Sclose);
+    H5Sselect_hyperslab(space.id(), H5S_SELECT_SET, start.data(), nullptr, dims.data(), nullptr);
+    const std::vector<double> values(written * (rank == 3 ? dims[1] * dims[2] : dims[1]), 1.0);
+    EXPECT_GE(H5Dwrite(set.id(), H5T_NATIVE_DOUBLE, memory.id(), space.id(), H5P_DEFAULT, values.data()), 0);
+  };
+  const auto refuse = [&](std::initializer_list<std::string> parts) {
+    ExpectError(ReadLength(folder / "d.h5", 10), StatusCode::kInvalidArgument, parts);
+  };
+  write("Y_valid", {4, 1}, {2, 1}, 4);
+  ExpectEqual(ReadLength(folder / "d.h5", 10).ok(), true, "all chunks are there");
+  write("Y_valid", {4, 1}, {2, 1}, 2);
+  refuse({"/Y_valid: found room for 4 rows", "not all written", "expected a file that was written to its end"});
+  write("Y_valid", {4, 1}, {}, 0);
+  refuse({"/Y_valid: found room for 4 rows"});
+  write("X_test", {4, 4, 10}, {}, 0);
+  refuse({"/X_test: found room for 4 rows"});
+  write("Y_valid", {4, 1 << 30}, {1, 1 << 10}, 0);
+  refuse({"/Y_valid: found 1073741824 experiments", "at most 65536"});
+  // Some kilobytes that say they are terabytes: refused before there is room for any of it.
+  const hsize_t rows = INT32_MAX;
+  {
+    Maker maker(folder / "d.h5");
+    maker.Parts("", H5T_IEEE_F32LE, H5T_IEEE_F32LE, 4, 4, 10, 1);
+    for (const auto& [name, dims] : {std::pair<const char*, std::vector<hsize_t>>{"X_train", {rows, 4, 10}},
+                                     std::pair<const char*, std::vector<hsize_t>>{"Y_train", {rows, 1}}}) {
+      H5Ldelete(maker.id(), name, H5P_DEFAULT);
+      const Hdf5Handle space(H5Screate_simple(static_cast<int>(dims.size()), dims.data(), nullptr), H5Sclose);
+      Hdf5Handle(H5Dcreate2(maker.id(), name, H5T_IEEE_F32LE, space.id(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                 H5Dclose);
+    }
+  }
+  refuse({"/X_train: found room for 2147483647 rows"});
+}
+
 // A file that makes the reader open another one: by a link, by raw data kept elsewhere, by a virtual dataset.
 TEST(Hdf5, OtherFilesAreLeftAlone) {
   const TemporaryFolder folder;

@@ -1,14 +1,21 @@
 // Atomic writing and tables that read back.
 #include "data/writers.h"
 
+#include <fcntl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <csignal>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <functional>
 #include <limits>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "data/readers.h"
 #include "data/simulator.h"
@@ -18,6 +25,7 @@
 namespace rb {
 namespace {
 
+namespace fs = std::filesystem;
 using test::ExpectEqual;
 using test::ExpectError;
 using test::TemporaryFolder;
@@ -77,6 +85,95 @@ TEST(Writers, FailuresNameThePathAndLeaveTheOldFile) {
   ExpectEqual(folder.Entries(), std::vector<std::string>{"a.txt"});
   ExpectError(WriteFile("/dev/full", "x"), absl::StatusCode::kResourceExhausted, {"/dev/full", "No space left"});
   ExpectEqual(WriteFile("/dev/null", "x").ok(), true);
+}
+
+// Every way to write "content" to a path.
+using Write = std::function<absl::Status(const std::string& path)>;
+const std::vector<std::pair<std::string, Write>> kWays = {
+    {"WriteFile", [](const std::string& path) { return WriteFile(path, "content"); }},
+    {"WritePieces",
+     [](const std::string& path) { return WritePieces(path, 2, [](int64_t i) { return i == 0 ? "con" : "tent"; }); }},
+    {"WriteStream",
+     [](const std::string& path) {
+       return WriteStream(path, [](std::FILE* f) { return std::fputs("content", f), absl::OkStatus(); });
+     }},
+    {"WriteAtomically",
+     [](const std::string& path) {
+       return WriteAtomically(path, [](const std::string& temporary) {
+         std::ofstream(temporary) << "content";
+         return absl::OkStatus();
+       });
+     }},
+};
+
+TEST(Writers, LinksStayAndTheirTargetsAreWritten) {
+  for (const auto& [name, write] : kWays) {
+    const TemporaryFolder folder;
+    fs::create_directories(folder / "real");
+    folder.Write("real/old", "old");
+    fs::create_symlink("old", folder / "real/second");
+    fs::create_symlink("real/second", folder / "link");
+    fs::create_symlink("real/new", folder / "dangling");
+    ExpectEqual(write(folder / "link").ok(), true, name);
+    ExpectEqual(write(folder / "dangling").ok(), true, name);
+    for (const char* link : {"link", "dangling", "real/second"}) ExpectEqual(fs::is_symlink(folder / link), true, name);
+    for (const char* file : {"real/old", "real/new"}) {
+      ExpectEqual(fs::is_symlink(folder / file), false, name);
+      ExpectEqual(test::ReadAll(folder / file), std::string("content"), name);
+    }
+    ExpectEqual(std::distance(fs::directory_iterator(folder / "real"), {}), ptrdiff_t{3}, name);
+    fs::create_symlink("loop", folder / "loop");
+    ExpectError(write(folder / "loop"), absl::StatusCode::kUnknown, {"loop", "links"});
+    ExpectEqual(folder.Entries(), std::vector<std::string>{"dangling", "link", "loop", "real"}, name);
+  }
+}
+
+TEST(Writers, PipesAndDevicesStayAndAreWritten) {
+  for (const auto& [name, write] : kWays) {
+    const TemporaryFolder folder;
+    const std::string pipe = folder / "pipe";
+    ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+    fs::create_symlink("pipe", folder / "link");
+    const int reader = ::open(pipe.c_str(), O_RDONLY | O_NONBLOCK);
+    for (const char* path : {"pipe", "link"}) {
+      ExpectEqual(write(folder / path).ok(), true, name);
+      char got[16] = {};
+      ExpectEqual(::read(reader, got, sizeof got), ssize_t{7}, name);
+      ExpectEqual(std::string(got), std::string("content"), name);
+    }
+    ::close(reader);
+    ExpectEqual(fs::is_fifo(fs::symlink_status(pipe)), true, name);
+    ExpectError(write("/dev/full"), absl::StatusCode::kResourceExhausted, {"/dev/full"});
+    ExpectEqual(folder.Entries(), std::vector<std::string>{"link", "pipe"}, name);
+  }
+}
+
+// `> file` and `>> file` with --out /dev/stdout: behind what the descriptor has written already, into the same file.
+TEST(Writers, OpenDescriptorsAreWrittenWhereTheyStand) {
+  for (const auto& [name, write] : kWays) {
+    const TemporaryFolder folder;
+    const std::string path = folder.Write("out", "before ");
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+    ASSERT_EQ(::lseek(fd, 0, SEEK_END), 7);
+    fs::create_symlink("/proc/self/fd/" + std::to_string(fd), folder / "link");
+    ExpectEqual(write("/dev/fd/" + std::to_string(fd)).ok(), true, name);
+    ExpectEqual(write(folder / "link").ok(), true, name);
+    ExpectEqual(::write(fd, " after", 6), ssize_t{6}, name);
+    ::close(fd);
+    ExpectEqual(test::ReadAll(path), std::string("before contentcontent after"), name);
+    ExpectEqual(folder.Entries(), std::vector<std::string>{"link", "out"}, name);
+    ExpectEqual(write("/dev/fd/" + std::to_string(fd)).ok(), false, name + ", closed");
+  }
+}
+
+TEST(Writers, ALinkIsKeptAsThePreviousFile) {
+  const TemporaryFolder folder;
+  folder.Write("other", "other run");
+  fs::create_symlink("other", folder / "now");
+  ExpectEqual(WriteFileKeepingLast(folder / "now", "new", folder / "before").ok(), true);
+  ExpectEqual(test::ReadAll(folder / "now"), std::string("new"));
+  ExpectEqual(test::ReadAll(folder / "before"), std::string("other run"));
+  ExpectEqual(test::ReadAll(folder / "other"), std::string("other run"));
 }
 
 TEST(Writers, WriteAtomicallyKeepsOnlySuccess) {

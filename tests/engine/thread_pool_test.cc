@@ -6,10 +6,18 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <cmath>
+#include <functional>
+#include <new>
+#include <stdexcept>
+#include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "engine/backend.h"
+#include "engine/exceptions.h"
 #include "tests/support/comparisons.h"
 
 namespace rb {
@@ -66,6 +74,49 @@ TEST(ThreadPool, FlushesDenormalsOnlyWhileRunning) {
 #else
   GTEST_SKIP() << "denormals are flushed on x86-64 only";
 #endif
+}
+
+TEST(ThreadPool, ThrowsWhatATaskThrewAndGoesOn) {
+  ThreadPool pool(3);
+  for (int round = 0; round < 50; ++round) {
+    for (const int bad : {-1, 0, 17, 63}) {  // in any thread; all of them; none
+      std::atomic<int> runs{0};
+      const auto task = [&](int64_t t, int) {
+        ++runs;
+        if (t == bad || bad == 17) throw std::bad_alloc();
+      };
+      if (bad < 0) {
+        pool.Run(64, task);
+        test::ExpectEqual(runs.load(), 64);
+      } else {
+        EXPECT_THROW(pool.Run(64, task), std::bad_alloc);
+        test::ExpectEqual(runs.load() >= 1, true);
+      }
+    }
+    EXPECT_THROW(pool.Run(1, [](int64_t, int) { throw std::bad_alloc(); }), std::bad_alloc);
+  }
+  EXPECT_THROW(pool.Scratch(0, size_t{1} << 60), std::bad_alloc);
+  test::ExpectEqual(pool.Scratch(0, 100) != nullptr, true);
+}
+
+TEST(Exceptions, AreStatuses) {
+  const auto status = [](const std::function<void()>& f) {
+    try {
+      f();
+    } catch (...) {
+      return StatusOfException();
+    }
+    return absl::OkStatus();
+  };
+  const std::vector<std::pair<std::function<void()>, std::string>> cases = {
+      {[] { throw std::bad_alloc(); }, "RESOURCE_EXHAUSTED: out of memory; expected more free memory"},
+      {[] { throw std::system_error(EAGAIN, std::generic_category()); },
+       "RESOURCE_EXHAUSTED: out of memory or threads: another thread cannot be started; expected fewer --threads, or "
+       "more free memory"},
+      {[] { throw std::runtime_error("odd"); }, "INTERNAL: odd"},
+      {[] { throw 3; }, "INTERNAL: an exception of no known kind"},
+  };
+  for (const auto& [thrower, expected] : cases) test::ExpectEqual(status(thrower).ToString(), expected);
 }
 
 TEST(UsableProcessors, IsPositive) { test::ExpectEqual(UsableProcessors() >= 1, true); }

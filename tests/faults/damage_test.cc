@@ -14,8 +14,10 @@
 #include "data/writers.h"
 #include "engine/thread_pool.h"
 #include "model/checkpoint.h"
+#include "model/keras_config.h"
 #include "model/keras_import.h"
 #include "model/model_file.h"
+#include "tests/model/keras_writer.h"
 #include "tests/model/toy_data.h"
 #include "tests/support/comparisons.h"
 
@@ -163,25 +165,69 @@ TEST(Damage, Hdf5) {
          3000);
 }
 
-TEST(Damage, KerasWeights) {
-  const test::TemporaryFolder folder;
+// Reads Keras' weights, and tells whether they make the network that `model` is.
+std::function<absl::StatusOr<bool>(const std::string&)> ReadsAsNetwork(const ModelFile& model) {
+  return [expected = KerasWeightsFile(model).value()](const std::string& copy) -> absl::StatusOr<bool> {
+    const auto layers = ReadKerasWeights(copy);
+    if (!layers.ok()) return layers.status();
+    KerasChoices choices;
+    choices.length = 16;
+    choices.experiment = "EXP1";
+    const absl::Status described = ReadKerasConfig(copy, choices);
+    if (!described.ok()) return described;
+    const auto read = ModelFromKeras(*layers, choices, copy);
+    if (!read.ok()) return read.status();
+    return *KerasWeightsFile(*read) == expected;
+  };
+}
+
+ModelFile SomeKerasModel() {
   ModelFile model = SomeModel();
   model.config.shape.pool = 10;
   model.parameters.resize(static_cast<size_t>(ParameterTable(model.config.shape).storage()), 0.5f);
+  return model;
+}
+
+TEST(Damage, KerasWeights) {
+  const test::TemporaryFolder folder;
+  const ModelFile model = SomeKerasModel();
   const std::string path = folder.path("w.h5");
   test::WriteBytes(path, KerasWeightsFile(model).value());
-  KerasChoices choices;
-  choices.length = 16;
-  Damage({"Keras' weights", path,
-          [&](const std::string& copy) -> absl::StatusOr<bool> {
-            const auto layers = ReadKerasWeights(copy);
-            if (!layers.ok()) return layers.status();
-            const auto read = ModelFromKeras(*layers, choices, copy);
-            if (!read.ok()) return read.status();
-            return *KerasWeightsFile(*read) == test::ReadBytes(path);
-          },
-          /*checked=*/false},
-         3000);
+  Damage({"Keras' weights", path, ReadsAsNetwork(model), /*checked=*/false}, 3000);
+}
+
+// As h5py writes them: names and description of variable length, in a global heap, which HDF5 does not check.
+TEST(Damage, KerasWeightsWithVariableStrings) {
+  const test::TemporaryFolder folder;
+  ModelFile model = SomeKerasModel();
+  const std::string path = folder.path("w.h5");
+  {
+    test::KerasWriter writer(path, {.variable = true});
+    writer.Write(test::LayersOf(model));
+    writer.Names(writer.id(), "model_config", {R"({"class_name": "Functional", "config": {"layers": []}})"});
+  }
+  const Subject subject = {"Keras' weights by h5py", path, ReadsAsNetwork(model), /*checked=*/false};
+  testing::internal::CaptureStderr();
+  Damage(subject, 400);
+  // Where it hurts: in the heap's blocks, sizes before all.
+  const std::string whole = test::ReadBytes(path), damaged = path + ".damaged";
+  std::mt19937_64 random(11);
+  int refused = 0, heaps = 0;
+  for (size_t heap = whole.find("GCOL"); heap != std::string::npos; heap = whole.find("GCOL", heap + 1)) {
+    ++heaps;
+    for (int trial = 0; trial < 150; ++trial) {
+      std::string bytes = whole;
+      const size_t at = heap + 8 + random() % 300;
+      if (at >= bytes.size()) continue;
+      bytes[at] ^= static_cast<char>(1 << random() % 8);
+      if (trial % 3 == 0) bytes[at] = static_cast<char>(0xff);
+      refused += Try(subject, bytes, damaged) == Outcome::kRefused;
+    }
+  }
+  ExpectEqual(testing::internal::GetCapturedStderr(), std::string(), "nothing is said but by the status");
+  ExpectEqual(heaps > 0, true);
+  ExpectEqual(refused > 0, true);
+  std::printf("Keras' weights by h5py, %d heaps: %d refused\n", heaps, refused);
 }
 
 }  // namespace

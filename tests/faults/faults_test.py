@@ -253,6 +253,15 @@ def too_little_memory():
             break
     print(f"    {refused} of {loaded} limits were too small", flush=True)
     check(loaded > refused, "some limit is enough")
+    # Addresses for some of the threads: those that run already end with the process in order.
+    for arguments in (("predict", "--models", f"out{kilobytes}", "--input", "sim/sequences.tsv"),
+                      (*TRAIN, "--out", "many", *SETTINGS)):
+        done = subprocess.run(["bash", "-c", 'ulimit -v 400000; exec "$0" "$@"', *command(*arguments, "--threads", 200)],
+                              capture_output=True)
+        err = done.stderr.decode()
+        equal(done.returncode, 1, f"{arguments[0]} with 200 threads in 400 MB: {err[-200:]}")
+        check("out of memory or threads" in err and "--threads" in err and err.count("\n") == 1, err[-300:])
+
 
 
 CLOCK = r"""

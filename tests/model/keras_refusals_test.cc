@@ -154,6 +154,65 @@ TEST(Keras, DescribedNetworksAreWhatTheySay) {
   }
 }
 
+// A description of this network, with one layer after another exchanged for one that it cannot be.
+TEST(Keras, LayersThatThisNetworkHasNotAreRefused) {
+  const test::TemporaryFolder folder;
+  const std::string path = folder.path("w.h5");
+  const ModelFile model = RandomModel(Preset::kPaper, 0, 41, /*small=*/true);
+  const std::vector<std::string> layers = {
+      R"("InputLayer", "config": {"name": "in", "batch_shape": [null, 41, 4])",
+      R"("Conv1D", "config": {"name": "conv", "padding": "same", "activation": "linear")",
+      R"("BatchNormalization", "config": {"name": "norm", "epsilon": 0.001)",
+      R"("ReLU", "config": {"name": "relu", "max_value": null, "negative_slope": 0.0, "threshold": 0.0)",
+      R"("SpatialDropout1D", "config": {"name": "dropout", "rate": 0.1)",
+      R"("TFOpLambda", "config": {"name": "plus", "function": "__operators__.add")",
+      R"("Dense", "config": {"name": "hidden", "activation": "linear")",
+      R"("Activation", "config": {"name": "act", "activation": "relu")",
+      R"("Dense", "config": {"name": "out", "activation": "linear")"};
+  const auto write = [&](size_t place, const std::string& other) {
+    std::string config;
+    for (size_t i = 0; i < layers.size(); ++i) {
+      config += (i == 0 ? R"({"class_name": )" : R"(, {"class_name": )") + (i == place ? other : layers[i]) + "}}";
+    }
+    KerasWriter writer(path, {.variable = true, .saved = true});
+    writer.Write(LayersOf(model));
+    writer.Names(writer.id(), "model_config",
+                 {R"({"class_name": "Functional", "config": {"layers": [)" + config + "]}}"});
+  };
+  write(layers.size(), "");
+  KerasChoices choices;
+  choices.dilations = {1, 2, 4};
+  ExpectSameNetwork(Import(path, choices), model, "none of them");
+  struct Case {
+    size_t place;
+    std::string layer;
+    std::vector<std::string> fragments;
+  };
+  const std::vector<Case> cases = {
+      {3, R"("LeakyReLU", "config": {"name": "leaky", "negative_slope": 0.3)", {"layer leaky", "a layer LeakyReLU"}},
+      {3, R"("ELU", "config": {"name": "elu", "alpha": 1.0)", {"layer elu", "a layer ELU"}},
+      {3, R"("PReLU", "config": {"name": "prelu")", {"layer prelu", "a layer PReLU"}},
+      {3, R"("ReLU", "config": {"name": "six", "max_value": 6.0)", {"layer six", "ReLU with max_value 6.0"}},
+      {3, R"("ReLU", "config": {"name": "r", "negative_slope": [0.1])", {"layer r", "ReLU with negative_slope [0.1]"}},
+      {3, R"("ReLU", "config": {"name": "r", "threshold": 0.5)", {"layer r", "ReLU with threshold 0.5"}},
+      {3, R"("Lambda", "config": {"name": "l")", {"layer l", "a layer Lambda"}},
+      {4, R"("LayerNormalization", "config": {"name": "l")", {"a layer LayerNormalization"}},
+      {4, R"("MaxPooling1D", "config": {"name": "max", "pool_size": [2])", {"layer max", "MaxPooling1D"}},
+      {5, R"("TFOpLambda", "config": {"name": "times", "function": "math.multiply")", {"a layer math.multiply"}},
+      {1,
+       R"("Conv1D", "config": {"name": "conv", "padding": "same", "activation": "relu")",
+       {"layer conv", "activation relu in a layer Conv1D", "batch norm comes before ReLU"}},
+      {6, R"("Dense", "config": {"name": "hidden", "activation": "relu")", {"layer hidden", "activation relu"}},
+      {7, R"("Activation", "config": {"name": "act", "activation": "sigmoid")", {"layer out", "behind a sigmoid"}},
+      {7, R"("Activation", "config": {"name": "act", "activation": {"class_name": "LeakyReLU"})", {"LeakyReLU"}},
+      {8, R"("ReLU", "config": {"name": "end")", {"a ReLU behind the last layer"}},
+  };
+  for (const Case& one : cases) {
+    write(one.place, one.layer);
+    ExpectRefusal(path, choices, one.fragments);
+  }
+}
+
 constexpr char kKernel[] = "conv1d_1/conv1d_1/kernel:0";
 
 // A good file (or an empty one), spoilt, and what is said of it.
@@ -177,7 +236,7 @@ TEST(Keras, WhatIsNotHdf5IsRefused) {
   ExpectRefusal(folder.path("none.h5"), {}, {"no such file"});
   ExpectRefusal(folder.path(""), {}, {"not an HDF5 file"});
   test::WriteBytes(path, "PK\x03\x04 this is a .keras archive");
-  ExpectRefusal(path, {}, {"not an HDF5 file", "save_weights"});
+  ExpectRefusal(path, {}, {"is a .keras archive, not an HDF5 file", "model.save_weights(\"NAME.weights.h5\")"});
 }
 
 TEST(Keras, HostileLinksAreRefused) {
@@ -228,7 +287,7 @@ TEST(Keras, HostileValuesAreRefused) {
   refuse({2000000000, 2000000000, 2000000000}, {kKernel, "too many values"});
   refuse({20000, 20000}, {kKernel, "too many values"});
   refuse({hsize_t{1} << 40}, {kKernel, "axis of"});
-  refuse({3, 32, 32}, {kKernel, "found no values, only the room for 3072"});  // never written
+  refuse({3, 32, 32}, {kKernel, "found room for 3072 values that were not all written"});
   refuse({3, 32, 32}, {kKernel, "not numbers"}, H5T_C_S1);
   const Hdf5Handle complex(H5Tcreate(H5T_COMPOUND, 8), H5Tclose);
   H5Tinsert(complex.id(), "real", 0, H5T_IEEE_F32LE);

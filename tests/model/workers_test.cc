@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <new>
 #include <set>
 #include <string>
 #include <vector>
@@ -195,6 +196,31 @@ TEST(Workers, EmulatedDevices) {
   const auto two = TrainOn(Options(models, folder.path("2")), d, 2, nullptr, true);
   ASSERT_TRUE(two.ok()) << two.status();
   ExpectSameFiles(models, folder.path("1"), folder.path("2"), "emulated ");
+}
+
+// Memory runs out in one thread, wherever that is: the run ends with a status, and so do the other threads.
+TEST(Workers, AnExceptionInAThreadEndsTheRun) {
+  class Thrower : public Watcher {
+   public:
+    explicit Thrower(int at) : left_(at) {}
+    void OnEpoch(const EpochReport& report) override {
+      Watcher::OnEpoch(report);
+      if (--left_ == 0) throw std::bad_alloc();
+    }
+
+   private:
+    int left_;
+  };
+  const Dataset d = test::ToyDataset(130, 2);
+  for (const int machines : {1, 3}) {
+    for (const int at : {1, 2, 3}) {
+      const test::TemporaryFolder folder;
+      Thrower thrower(at);
+      const auto results = TrainOn(Options(Grid(4), folder.path("out")), d, machines, &thrower);
+      ExpectEqual(results.status().ToString(),
+                  std::string("RESOURCE_EXHAUSTED: out of memory; expected more free memory"));
+    }
+  }
 }
 
 TEST(Workers, StoppedAndGoneOnWith) {
