@@ -55,6 +55,7 @@ absl::StatusOr<Scorers> OpenScorers(const Flags& flags, OpenedMachine& machine) 
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels(flags.models));
   Scorers scorers;
   scorers.columns = ColumnsOf(models, flags.ensemble);
+  RB_RETURN_IF_ERROR(CheckMembers(models, scorers.columns));
   scorers.folds = MostStructured(models);
   const Shape& shape = models[scorers.folds].file.config.shape;
   scorers.length = shape.length;
