@@ -15,6 +15,7 @@
 #include "apps/common/run_record.h"
 #include "apps/common/text.h"
 #include "apps/predict/metrics_table.h"
+#include "apps/train/data.h"
 #include "data/readers.h"
 #include "data/sequence_letters.h"
 #include "data/split.h"
@@ -185,7 +186,8 @@ absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Datase
   for (size_t i = 0; i < models.size(); ++i) {
     const ModelFile& model = models[i].file;
     if (model.experiment != models[first].file.experiment) first = i;
-    RB_ASSIGN_OR_RETURN(const Split split, MakeSplit(dataset, model.config.seed, model.config.valid_fraction));
+    RB_ASSIGN_OR_RETURN(const Split split,
+                        MakeTrainSplit(dataset, model.config.seed, model.config.valid_fraction, model.max_probes));
     if (Part(split, flags.split).empty()) {
       return absl::FailedPreconditionError(
           absl::StrCat(flags.data, ": has no ", flags.split, " probes; expected some, or another --split"));
