@@ -251,11 +251,11 @@ absl::StatusOr<nlohmann::ordered_json> Compare(const Flags& flags, const std::ve
 
 absl::Status Run(const Flags& flags, const Invocation& invocation) {
   const std::string summary_path = JoinPath(ParentFolder(flags.out), "summary.json");
-  if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out, summary_path}, flags.common.overwrite));
-  if (!flags.predictions.empty()) {
-    RB_RETURN_IF_ERROR(RefuseExisting({flags.predictions}, flags.common.overwrite));
-    RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(flags.predictions)));
-  }
+  std::vector<std::string> outputs;
+  if (!flags.out.empty()) outputs = {flags.out, summary_path};
+  if (!flags.predictions.empty()) outputs.push_back(flags.predictions);
+  RB_RETURN_IF_ERROR(RefuseExisting(outputs, flags.common.overwrite));
+  for (const std::string& path : outputs) RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(path)));
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   Reporter reporter(flags.common.progress);
   RunRecord record(invocation);

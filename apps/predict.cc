@@ -238,6 +238,7 @@ absl::Status CheckFlags(const Flags& flags) {
   }
   if (flags.out.empty()) return UsageError("--shard writes a file of its own; expected --out with it");
   RB_ASSIGN_OR_RETURN(const Shard shard, ParseShard(flags.shard));
+  RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(flags.out)));
   return RefuseExisting({PredictShardPath(flags.out, shard)}, flags.common.overwrite);
 }
 
