@@ -16,6 +16,7 @@
 #include "apps/common/text.h"
 #include "apps/predict/shards.h"
 #include "apps/predict/table.h"
+#include "data/fold_energies_reader.h"
 #include "data/profile_reader.h"
 #include "data/readers.h"
 #include "data/sha256.h"
@@ -186,12 +187,13 @@ absl::StatusOr<std::string> Settings(const Flags& flags, const OpenedMachine& ma
     sum = Sha256Hex(sum + block);
     block.clear();
   }
+  RB_ASSIGN_OR_RETURN(const EnergySet energies, ReadEnergySet(flags.common.energy));
   const nlohmann::ordered_json settings = {{"version", RB_VERSION},
                                            {"models", models},
                                            {"input", sum},
                                            {"windows", flags.windows},
                                            {"ensemble", flags.ensemble},
-                                           {"energy", flags.common.energy},
+                                           {"energy", energies.name},
                                            {"device", machine.description.substr(0, machine.description.find(':'))},
                                            {"precision", machine.precision_name}};
   return settings.dump();
