@@ -101,7 +101,15 @@ def hostile_shards():
             m["parts"] = json.dumps(parts)
         return change
 
-    for what in (lambda m: m.update(of="0"), lambda m: m.update(of="-1"), lambda m: m.update(models="0"),
+    def number(key, value):
+        def change(m):
+            parts = json.loads(m["parts"])
+            parts[0][key] = 0
+            m["parts"] = json.dumps(parts).replace(f'"{key}": 0', f'"{key}": {value}', 1)
+        return change
+
+    numbers = [number(key, value) for key in ("index", "nulls", "position") for value in ("1e300", "-1", "18446744073709551615", "2.5", '"0"')]
+    for what in (*numbers, lambda m: m.update(of="0"), lambda m: m.update(of="-1"), lambda m: m.update(models="0"),
                  lambda m: m.update(shard="7"), lambda m: m.update(parts="[{}]"), lambda m: m.update(parts="7"),
                  lambda m: m.update(models="9"), name("../../out"), name("/out"), name("a\nb")):
         pathlib.Path(path).write_bytes(good)
