@@ -67,7 +67,7 @@ def hostile_plans():
         parts = json.loads(good["plan.json"])
         if seal:
             parts["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
-            parts["models"] = manifest.count(b"\n") - 1
+            parts["models"] = max(1, manifest.count(b"\n") - 1)
         pathlib.Path("p/plan.json").write_text(json.dumps(parts))
 
     text = good["manifest.tsv"].decode()

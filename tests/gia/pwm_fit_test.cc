@@ -133,21 +133,21 @@ TEST(FitPwm, FindsAPlantedMotif) {
   }
 }
 
-// Of 64 3-mers about half score above the mean: greater numbers than that come to the same matrix.
+// Of 64 3-mers few score above the mean where there is a motif: greater numbers than that come to the same matrix.
 TEST(FitPwm, TellsHowManyKmersItAligned) {
   const Problem p = Planted();
   const std::vector<WeightedSequence> kmers = KmerZScores(p.data(), 3);
   const auto above =
       std::count_if(kmers.begin(), kmers.end(), [](const WeightedSequence& kmer) { return kmer.weight > 0; });
-  ASSERT_GT(above, 20);
-  ASSERT_LT(above, 50);
+  ASSERT_GT(above, 10);
+  ASSERT_LT(above, 20);
   PwmFitOptions options;
   options.k = 3;
   const auto fit = FitPwm(p.data(), options);
   ASSERT_TRUE(fit.ok()) << fit.status();
   std::vector<int> tops;
   for (const PwmTrial& trial : fit->trials) tops.push_back(trial.top);
-  ExpectEqual(tops, std::vector<int>({10, 20, static_cast<int>(above)}));
+  ExpectEqual(tops, std::vector<int>({10, static_cast<int>(above)}));
   ExpectEqual(fit->model.top, tops[fit->best]);
   options.tops = {500};
   const auto all = FitPwm(p.data(), options);
