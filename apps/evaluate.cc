@@ -15,6 +15,7 @@
 #include "apps/common/run_record.h"
 #include "apps/common/text.h"
 #include "apps/predict/metrics_table.h"
+#include "apps/train/data.h"
 #include "data/readers.h"
 #include "data/sequence_letters.h"
 #include "data/split.h"
@@ -185,7 +186,8 @@ absl::StatusOr<Table> EvaluateAll(const std::vector<LoadedModel>& models, Datase
   for (size_t i = 0; i < models.size(); ++i) {
     const ModelFile& model = models[i].file;
     if (model.experiment != models[first].file.experiment) first = i;
-    RB_ASSIGN_OR_RETURN(const Split split, MakeSplit(dataset, model.config.seed, model.config.valid_fraction));
+    RB_ASSIGN_OR_RETURN(const Split split,
+                        MakeTrainSplit(dataset, model.config.seed, model.config.valid_fraction, model.max_probes));
     if (Part(split, flags.split).empty()) {
       return absl::FailedPreconditionError(
           absl::StrCat(flags.data, ": has no ", flags.split, " probes; expected some, or another --split"));
@@ -249,11 +251,11 @@ absl::StatusOr<nlohmann::ordered_json> Compare(const Flags& flags, const std::ve
 
 absl::Status Run(const Flags& flags, const Invocation& invocation) {
   const std::string summary_path = JoinPath(ParentFolder(flags.out), "summary.json");
-  if (!flags.out.empty()) RB_RETURN_IF_ERROR(RefuseExisting({flags.out, summary_path}, flags.common.overwrite));
-  if (!flags.predictions.empty()) {
-    RB_RETURN_IF_ERROR(RefuseExisting({flags.predictions}, flags.common.overwrite));
-    RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(flags.predictions)));
-  }
+  std::vector<std::string> outputs;
+  if (!flags.out.empty()) outputs = {flags.out, summary_path};
+  if (!flags.predictions.empty()) outputs.push_back(flags.predictions);
+  RB_RETURN_IF_ERROR(RefuseExisting(outputs, flags.common.overwrite));
+  for (const std::string& path : outputs) RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(path)));
   RB_ASSIGN_OR_RETURN(OpenedMachine machine, OpenMachine(flags.common, false));
   Reporter reporter(flags.common.progress);
   RunRecord record(invocation);

@@ -16,8 +16,8 @@
 #include "apps/gia/interview.h"
 #include "apps/gia/shards.h"
 #include "apps/gia/tables.h"
+#include "data/fold_energies_reader.h"
 #include "data/readers.h"
-#include "data/split.h"
 #include "engine/check.h"
 #include "gia/experiment.h"
 #include "gia/kmer_scan.h"
@@ -63,7 +63,7 @@ absl::StatusOr<GiaInputs> ReadInputs(const GiaFlags& flags, const std::vector<Lo
     }
   }
   RB_ASSIGN_OR_RETURN(inputs.dataset, ReadDataset(flags.data, {length, names, flags.common.dna()}, parallel));
-  RB_ASSIGN_OR_RETURN(inputs.split, MakeSplit(*inputs.dataset, models[0].file.config.seed));
+  for (const LoadedModel& model : models) RB_RETURN_IF_ERROR(inputs.AddSplit(model.file));
   return inputs;
 }
 
@@ -99,7 +99,7 @@ absl::Status CheckFlags(const GiaFlags& flags, const std::vector<LoadedModel>& m
 }
 
 // Bytes that a model's answers take until they are written: local effects, k-mers and their tables.
-double AnswerBytes(const GiaFlags& flags, int length) {
+double AnswerBytes(const GiaFlags& flags, int64_t nulls, int length) {
   double questions = 0;
   const std::string motif = flags.motif.empty() ? std::string(static_cast<size_t>(flags.k), 'A') : flags.motif;
   for (const std::string& name : AskedExperiments(flags)) {
@@ -110,29 +110,32 @@ double AnswerBytes(const GiaFlags& flags, int length) {
   constexpr double kKmerBytes = 900, kQuestionBytes = 2000;
   const double kmers = flags.motif.empty() || flags.scans() ? static_cast<double>(int64_t{1} << (2 * flags.k)) : 0;
   const double copies = flags.shard.empty() ? 1 : 4;
-  return copies * questions * static_cast<double>(flags.null_n) * sizeof(float) + questions * kQuestionBytes +
+  return copies * questions * static_cast<double>(nulls) * sizeof(float) + questions * kQuestionBytes +
          kmers * kKmerBytes;
 }
 
-absl::Status TellWork(const GiaFlags& flags, int64_t models, int length, Reporter& reporter) {
-  const double bytes = AnswerBytes(flags, length) * static_cast<double>(models);
+absl::Status TellWork(const GiaFlags& flags, const GiaInputs& inputs, int64_t models, int length, Reporter& reporter) {
+  const int64_t nulls = inputs.NullsOf(flags);
+  const double bytes = AnswerBytes(flags, nulls, length) * static_cast<double>(models);
   const int64_t kmers = int64_t{1} << (2 * flags.k);
-  reporter.Say(
-      "work",
-      absl::StrCat(Grouped(models), models == 1 ? " model, " : " models, ", Grouped(flags.null_n), " null sequences",
-                   flags.scans() ? absl::StrCat(", ", Grouped(kmers), " ", flags.k,
-                                                "-mers: ", Grouped(models * kmers * flags.null_n), " predictions")
-                                 : "",
-                   ", about ", Bytes(bytes), " of memory"),
-      {{"models", models}, {"nulls", flags.null_n}, {"bytes", bytes}});
+  reporter.Say("work",
+               absl::StrCat(Grouped(models), models == 1 ? " model, " : " models, ", Grouped(nulls), " null sequences",
+                            nulls < flags.null_n ? absl::StrCat(" (all of ", flags.null, ")") : "",
+                            flags.scans() ? absl::StrCat(", ", Grouped(kmers), " ", flags.k,
+                                                         "-mers: ", Grouped(models * kmers * nulls), " predictions")
+                                          : "",
+                            ", about ", Bytes(bytes), " of memory"),
+               {{"models", models}, {"nulls", nulls}, {"bytes", bytes}});
   return CheckMemory(bytes, "the answers", "fewer --null-n, a smaller --k, or --shard");
 }
 
-// The files behind --data, --null and --embed.
+// The files behind --data, --null, --energy and --embed.
 std::vector<std::string> OtherInputs(const GiaFlags& flags) {
   std::vector<std::string> files;
   if (!flags.data.empty()) files.push_back(flags.data);
   if (!FindNullKind(flags.null).has_value()) files.push_back(flags.null);
+  const std::string& energy = flags.common.energy;
+  if (!energy.empty() && energy != kTurner1999) files.push_back(energy);
   for (const std::string& embedding : flags.embed) {
     for (const ElementText& element : SplitEmbedding(embedding)) {
       const std::string& file = element.file;
@@ -143,8 +146,9 @@ std::vector<std::string> OtherInputs(const GiaFlags& flags) {
 }
 
 // All that results depend on, for shards to agree on: with which arithmetic, too.
-std::string Settings(const GiaFlags& flags, const OpenedMachine& machine, const RunRecord& record,
-                     const std::vector<std::string>& names) {
+absl::StatusOr<std::string> Settings(const GiaFlags& flags, const OpenedMachine& machine, const RunRecord& record,
+                                     const std::vector<std::string>& names) {
+  RB_ASSIGN_OR_RETURN(const EnergySet energies, ReadEnergySet(flags.common.energy));
   const nlohmann::ordered_json finished = record.Finish();
   nlohmann::ordered_json sums = nlohmann::ordered_json::array();
   for (const auto& input : finished["inputs"]) sums.push_back(input.value("sha256", ""));
@@ -161,6 +165,7 @@ std::string Settings(const GiaFlags& flags, const OpenedMachine& machine, const 
                                            {"controls", {flags.controls, flags.min_n}},
                                            {"null", {flags.null, flags.null_n, flags.null_filter}},
                                            {"common", {common.preset, common.seed, common.alphabet}},
+                                           {"energy", energies.name},
                                            {"device", machine.description.substr(0, machine.description.find(':'))},
                                            {"precision", machine.precision_name}};
   return settings.dump();
@@ -232,8 +237,9 @@ absl::Status Run(const GiaFlags& flags, const Invocation& invocation) {
 
   const std::vector<std::string> names = ModelNames(models);
   const GiaTableOptions tables{flags.common.dna(), flags.top};
-  GiaShard mine = {shard, std::ssize(models), tables, Settings(flags, machine, record, names), {}};
-  RB_RETURN_IF_ERROR(TellWork(flags, shard.Share(mine.models), models[0].file.config.shape.length, reporter));
+  GiaShard mine = {shard, std::ssize(models), tables, "", {}};
+  RB_ASSIGN_OR_RETURN(mine.settings, Settings(flags, machine, record, names));
+  RB_RETURN_IF_ERROR(TellWork(flags, inputs, shard.Share(mine.models), models[0].file.config.shape.length, reporter));
   for (int64_t i = shard.index; i < mine.models; i += shard.count) {
     RB_ASSIGN_OR_RETURN(GiaAnswers one, Interview(flags, inputs, models[i].file, names[i], machine, reporter));
     mine.parts.emplace_back(i, MakeGiaPart(std::move(one), tables));

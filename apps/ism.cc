@@ -63,6 +63,7 @@ absl::Status CheckOutputs(const Flags& flags, const Outputs& outputs) {
     if (flags.tsv.empty() || plain(path) != plain(flags.tsv)) continue;
     return UsageError(absl::StrCat("--tsv ", flags.tsv, ": --out writes that file too; expected another name"));
   }
+  for (const std::string& path : outputs.All(flags.tsv)) RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(path)));
   return RefuseExisting(outputs.All(flags.tsv), flags.common.overwrite);
 }
 

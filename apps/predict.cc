@@ -16,6 +16,7 @@
 #include "apps/common/text.h"
 #include "apps/predict/shards.h"
 #include "apps/predict/table.h"
+#include "data/fold_energies_reader.h"
 #include "data/profile_reader.h"
 #include "data/readers.h"
 #include "data/sha256.h"
@@ -55,6 +56,7 @@ absl::StatusOr<Scorers> OpenScorers(const Flags& flags, OpenedMachine& machine) 
   RB_ASSIGN_OR_RETURN(const std::vector<LoadedModel> models, LoadModels(flags.models));
   Scorers scorers;
   scorers.columns = ColumnsOf(models, flags.ensemble);
+  RB_RETURN_IF_ERROR(CheckMembers(models, scorers.columns));
   scorers.folds = MostStructured(models);
   const Shape& shape = models[scorers.folds].file.config.shape;
   scorers.length = shape.length;
@@ -185,12 +187,13 @@ absl::StatusOr<std::string> Settings(const Flags& flags, const OpenedMachine& ma
     sum = Sha256Hex(sum + block);
     block.clear();
   }
+  RB_ASSIGN_OR_RETURN(const EnergySet energies, ReadEnergySet(flags.common.energy));
   const nlohmann::ordered_json settings = {{"version", RB_VERSION},
                                            {"models", models},
                                            {"input", sum},
                                            {"windows", flags.windows},
                                            {"ensemble", flags.ensemble},
-                                           {"energy", flags.common.energy},
+                                           {"energy", energies.name},
                                            {"device", machine.description.substr(0, machine.description.find(':'))},
                                            {"precision", machine.precision_name}};
   return settings.dump();
@@ -237,6 +240,7 @@ absl::Status CheckFlags(const Flags& flags) {
   }
   if (flags.out.empty()) return UsageError("--shard writes a file of its own; expected --out with it");
   RB_ASSIGN_OR_RETURN(const Shard shard, ParseShard(flags.shard));
+  RB_RETURN_IF_ERROR(CheckWritable(ParentFolder(flags.out)));
   return RefuseExisting({PredictShardPath(flags.out, shard)}, flags.common.overwrite);
 }
 

@@ -59,6 +59,7 @@ absl::Status Run(const Flags& flags, const Invocation& invocation) {
   const std::string folder = ParentFolder(flags.out), stem = std::filesystem::path(flags.out).stem().string();
   const std::string summary_path = JoinPath(folder, "summary.tsv"), run_path = JoinPath(folder, stem + ".run.json");
   RB_RETURN_IF_ERROR(RefuseExisting({flags.out, summary_path, run_path}, flags.common.overwrite));
+  RB_RETURN_IF_ERROR(CheckWritable(folder));
   RB_ASSIGN_OR_RETURN(const Preset preset, ParsePreset(flags.common.preset));
   RB_ASSIGN_OR_RETURN(const TransformKind kind, ParseTransform(flags.transform));
   Reporter reporter(flags.common.progress);

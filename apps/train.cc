@@ -42,11 +42,25 @@ absl::Status CheckOutputs(const TrainFlags& flags) {
     if (flags.common.overwrite) return UsageError("--resume and --overwrite exclude each other; expected one of them");
     return absl::OkStatus();
   }
-  return RefuseExisting({JoinPath(flags.out, "metrics.tsv")}, flags.common.overwrite, kResumeHint);
+  return RefuseExisting({MetricsPath(flags.out)}, flags.common.overwrite, kResumeHint);
+}
+
+// A model that no checkpoint belongs to starts from the beginning; a baseline is no network's beginning.
+absl::Status CheckResumed(const TrainFlags& flags, const std::vector<PlannedModel>& models) {
+  for (const PlannedModel& model : models) {
+    const std::string path = ModelPath(flags.out, model.folder);
+    if (FileExists(CheckpointPath(flags.out, model.folder)) || !FileExists(path)) continue;
+    const absl::StatusOr<ModelFile> found = ReadModel(path);
+    if (!found.ok() || IsNetwork(*found)) continue;
+    return absl::FailedPreconditionError(absl::StrCat(path, ": is a ", std::string(ModelKindName(found->baseline.kind)),
+                                                      " model; expected a network's checkpoints to --resume from, or "
+                                                      "another --out"));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status CheckModelOutputs(const TrainFlags& flags, const std::vector<PlannedModel>& models) {
-  if (flags.common.resume) return absl::OkStatus();
+  if (flags.common.resume) return CheckResumed(flags, models);
   std::vector<std::string> files;
   for (const PlannedModel& model : models) {
     files.push_back(CheckpointPath(flags.out, model.folder));

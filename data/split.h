@@ -13,6 +13,7 @@ namespace rb {
 
 struct Split {
   std::vector<int32_t> train, valid, test;  // probe rows, ascending
+  int64_t max_probes = 0;                   // of which `train` is a seeded subset; 0: it is the whole part
 };
 
 // Files that fix the split keep it. Otherwise set A goes 90/10 by ONE seeded permutation of all set-A rows (Feistel,

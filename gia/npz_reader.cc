@@ -153,6 +153,7 @@ bool ParseShape(std::string_view text, std::vector<int64_t>* shape, uint64_t* pr
     int64_t size = -1;
     const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), size);
     if (error != std::errc() || end != digits.data() + digits.size() || size < 0) return false;
+    if (static_cast<uint64_t>(size) > kMostBytes) return false;  // before the product could wrap around
     shape->push_back(size);
     *product *= static_cast<uint64_t>(size);
     if (*product > kMostBytes) return false;
@@ -180,7 +181,8 @@ absl::StatusOr<LoadedArray> ReadNpzArray(const std::string& path, const std::str
   uint64_t values = 0, item = 0;
   const bool floats = type == "<f4", texts = type.substr(0, 2) == "<U";
   if (floats) item = 4;
-  if (texts) std::from_chars(type.data() + 2, type.data() + type.size(), item), item *= 4;
+  if (texts) std::from_chars(type.data() + 2, type.data() + type.size(), item);
+  if (texts && item <= kMostBytes) item *= 4;  // else refused below; the product could wrap around
   if (header.find("'fortran_order': False") == std::string_view::npos || item == 0 || item > kMostBytes ||
       !ParseShape(Between(header, "'shape':", '(', ')'), &array.shape, &values) ||
       values * item != bytes.size() - begin) {

@@ -121,8 +121,12 @@ absl::StatusOr<PwmFit> FitPwm(const BaselineData& data, const PwmFitOptions& opt
   const std::array<double, 4> background = Composition(data);
   PwmFit fit;
   double best = -2;
-  for (const int top : options.tops) {
-    const std::span<const WeightedSequence> strongest(kmers.data(), std::min(kmers.size(), static_cast<size_t>(top)));
+  for (const int asked : options.tops) {
+    // As many as there are: of short k-mers fewer stand out than the greater numbers ask for.
+    const int top = static_cast<int>(std::min(kmers.size(), static_cast<size_t>(asked)));
+    const auto same = [&](const PwmTrial& trial) { return trial.top == top; };
+    if (std::any_of(fit.trials.begin(), fit.trials.end(), same)) continue;
+    const std::span<const WeightedSequence> strongest(kmers.data(), static_cast<size_t>(top));
     AlignmentOptions align;
     align.top = 0;
     align.trim = options.width == 0 ? kTrim : 0;

@@ -24,13 +24,13 @@ struct PwmFitOptions {
 };
 
 struct PwmTrial {
-  int top = 0, width = 0;  // width: columns
+  int top = 0, width = 0;  // k-mers that were aligned; columns
   double slope = 0;        // of the line from scores of the matrix to targets
   double valid_pearson = 0;
 };
 struct PwmFit {
   Baseline model;
-  std::vector<PwmTrial> trials;  // by options.tops
+  std::vector<PwmTrial> trials;  // by options.tops; of those that come to the same k-mers one
   size_t best = 0;               // the highest validation Pearson, of equal ones the first
 };
 

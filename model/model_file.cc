@@ -22,6 +22,7 @@ namespace {
 constexpr char kFormat[] = "residualbind-model";
 constexpr char kFormatVersion[] = "1";
 constexpr char kProfile[] = "profile";
+constexpr char kMaxProbes[] = "max_probes";  // only where training took a subset
 
 // Of models that are no network.
 constexpr char kKind[] = "model";
@@ -42,7 +43,7 @@ bool IsOurKey(const std::string& key, const std::map<std::string, std::string>& 
                                           "target.kind", "target.minimum", "target.clip", "target.mean",
                                           "target.sd",   "structure",      kChecksumKey,  kHeaderChecksumKey,
                                           kKind,         kLetters,         kPenalty,      kTop,
-                                          kScan};
+                                          kScan,         kMaxProbes};
   for (const char* ours : kKeys) {
     if (key == ours) return true;
   }
@@ -320,6 +321,7 @@ SafeTensors ModelToSafeTensors(const ModelFile& model) {
   content.metadata["target.clip"] = ExactText(model.transform.clip);
   content.metadata["target.mean"] = ExactText(model.transform.mean);
   content.metadata["target.sd"] = ExactText(model.transform.sd);
+  if (model.max_probes > 0) content.metadata[kMaxProbes] = ExactText(model.max_probes);
   if (!model.profile.empty()) {
     content.tensors.push_back(TensorF32(kProfile, {model.config.shape.length, 4}, model.profile));
   }
@@ -357,6 +359,10 @@ absl::StatusOr<ModelFile> ModelFromSafeTensors(const SafeTensors& content, const
   RB_RETURN_IF_ERROR(reader.Number("best_epoch", &model.best_epoch));
   RB_RETURN_IF_ERROR(reader.Number("best_metric", &model.best_metric));
   RB_RETURN_IF_ERROR(reader.TargetTransform(&model.transform));
+  if (content.metadata.contains(kMaxProbes)) {
+    RB_RETURN_IF_ERROR(reader.Number(kMaxProbes, &model.max_probes));
+    if (model.max_probes < 1) return reader.Fault("metadata 'max_probes' is less than 1; expected a number of probes");
+  }
   if (model.config.shape.structure > 0) {
     RB_RETURN_IF_ERROR(reader.Text("structure", &model.structure_source));
     if (!IsStructureSource(model.structure_source)) {

@@ -26,6 +26,7 @@ struct ModelFile {
   Transform transform;  // constants of the target transform
   // [length][4] nucleotide frequencies of the training probes (GIA's null model); may be empty.
   std::vector<float> profile;
+  int64_t max_probes = 0;  // training took a seeded subset of so many of the training part; 0: all of it
   // Of a network with structure: what made its tracks (Sequences::structure_source). Empty without.
   std::string structure_source;
   std::vector<float> parameters;  // ParameterTable(config.shape).storage() values

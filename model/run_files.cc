@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "data/writers.h"
 #include "engine/check.h"
+#include "model/checkpoint.h"
 #include "model/exact_text.h"
 
 namespace rb {
@@ -29,6 +30,10 @@ std::string ProgressPath(const std::string& output) {
   return (std::filesystem::path(output) / "progress.tsv").string();
 }
 
+std::string MetricsPath(const std::string& output) { return (std::filesystem::path(output) / "metrics.tsv").string(); }
+
+std::string RecordPath(const std::string& output) { return (std::filesystem::path(output) / "run.json").string(); }
+
 bool FileExists(const std::string& path) {
   std::error_code error;
   return std::filesystem::exists(path, error);
@@ -40,6 +45,24 @@ absl::Status MakeRunFolder(const std::string& folder) {
   if (!error) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat(folder, ": the folder cannot be created (", error.message(), "); expected a writable place"));
+}
+
+absl::Status RemoveRun(const std::string& home, const std::string& output, const std::vector<PlannedModel>& models) {
+  std::vector<std::string> paths = {ProgressPath(home), MetricsPath(home), RecordPath(home)};
+  for (const PlannedModel& model : models) {
+    for (const auto path_of : {ModelPath, HistoryPath, CheckpointPath, PreviousCheckpointPath}) {
+      paths.push_back(path_of(output, model.folder));
+    }
+  }
+  for (const std::string& path : paths) {
+    std::error_code error;
+    std::filesystem::remove(path, error);  // no error where there is none
+    if (error && error != std::errc::not_a_directory) {
+      return absl::UnavailableError(
+          absl::StrCat(path, ": cannot be removed (", error.message(), "); expected a writable folder"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status WriteHistory(const std::vector<EpochReport>& history, bool classification, const std::string& path) {

@@ -90,6 +90,7 @@ absl::StatusOr<TrainJob> MakeJob(const PlannedModel& planned, const Dataset& dat
   job.valid_rows = PresentRows(split.valid, target);
   job.model.config = config;
   job.model.experiment = name;
+  job.model.max_probes = split.max_probes;
   RB_RETURN_IF_ERROR(CheckPart(name, "training", job.train_rows, target));
   RB_RETURN_IF_ERROR(CheckPart(name, "validation", job.valid_rows, target));
   if (config.shape.classification) {

@@ -54,12 +54,7 @@ absl::Status TrainRun::Prepare() {
   if (options_.resume) {
     RB_RETURN_IF_ERROR(Resume());
   } else {
-    // Of another run: a resumed one must not take them for its own.
-    std::error_code error;
-    for (const PlannedModel& model : options_.models) {
-      std::filesystem::remove(CheckpointPath(options_.output, model.folder), error);
-      std::filesystem::remove(PreviousCheckpointPath(options_.output, model.folder), error);
-    }
+    RB_RETURN_IF_ERROR(RemoveRun(Home(), options_.output, options_.models));
   }
   for (int i = 0; i < models; ++i) RB_RETURN_IF_ERROR(MakeRunFolder(OutputFolder(i)));
   std::vector<bool> waiting(jobs_.size());

@@ -26,7 +26,8 @@ class TrainRun {
            TrainObserver& observer);
 
   // Everything that can be refused is refused here, before anything is written but the folder and its lock. Then reads
-  // the checkpoints of a resumed run, makes the folders, and writes the files of models that have stopped already.
+  // the checkpoints of a resumed run, or removes what another run left of these models, makes the folders, and writes
+  // the files of models that have stopped already.
   absl::Status Prepare();
   absl::StatusOr<std::vector<TrainResult>> Results() const;
 

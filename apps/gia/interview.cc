@@ -11,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "apps/command.h"
 #include "apps/common/text.h"
+#include "apps/train/data.h"
 #include "engine/check.h"
 #include "gia/embed.h"
 #include "gia/experiment.h"
@@ -107,20 +108,17 @@ class Interviewer {
   absl::Status MakeNulls() {
     NullOptions options;
     options.kind = FindNullKind(flags_.null).value_or(NullKind::kFile);
-    options.n = flags_.null_n;
+    options.n = inputs_.NullsOf(flags_);
     options.seed = flags_.common.seed;
     options.id = id_;
     RB_RETURN_IF_ERROR(ParseFilter(flags_.null_filter, options));
     NullSources sources;
     sources.length = model_.config.shape.length;
     sources.profile = model_.profile;
-    if (inputs_.file.has_value()) {
-      sources.file = &*inputs_.file;
-      options.n = std::min(options.n, inputs_.file->size());
-    }
+    if (inputs_.file.has_value()) sources.file = &*inputs_.file;
     if (inputs_.dataset.has_value()) {
       sources.sequences = &inputs_.dataset->sequences;
-      sources.rows = inputs_.split.train;
+      sources.rows = inputs_.SplitOf(model_).train;
       if (ExperimentRow() >= 0) sources.scores = inputs_.dataset->target(ExperimentRow());
     }
     RB_ASSIGN_OR_RETURN(NullSet set, DrawNulls(options, sources, score_));
@@ -141,10 +139,10 @@ class Interviewer {
     const Sequences& all = inputs_.dataset->sequences;
     Sequences real;
     real.length = all.length;
-    const size_t step = std::max<size_t>(1, inputs_.split.train.size() / kDriftSequences);
-    for (size_t i = 0; i < inputs_.split.train.size() && real.widths.size() < kDriftSequences; i += step) {
-      const int32_t row = inputs_.split.train[i];
-      real.Append(all.packed(row), all.widths[row]);
+    const std::vector<int32_t>& rows = inputs_.SplitOf(model_).train;
+    const size_t step = std::max<size_t>(1, rows.size() / kDriftSequences);
+    for (size_t i = 0; i < rows.size() && real.widths.size() < kDriftSequences; i += step) {
+      real.Append(all.packed(rows[i]), all.widths[rows[i]]);
     }
     RB_ASSIGN_OR_RETURN(const std::vector<float> null_scores, predictor_->Predict(nulls_));
     RB_ASSIGN_OR_RETURN(const std::vector<float> real_scores, predictor_->Predict(real));
@@ -264,6 +262,24 @@ class Interviewer {
 };
 
 }  // namespace
+
+GiaInputs::SplitKey GiaInputs::KeyOf(const ModelFile& model) {
+  return {model.config.seed, model.config.valid_fraction, model.max_probes};
+}
+
+absl::Status GiaInputs::AddSplit(const ModelFile& model) {
+  const auto [at, is_new] = splits_.try_emplace(KeyOf(model));
+  if (!is_new) return absl::OkStatus();
+  RB_ASSIGN_OR_RETURN(at->second,
+                      MakeTrainSplit(*dataset, model.config.seed, model.config.valid_fraction, model.max_probes));
+  return absl::OkStatus();
+}
+
+const Split& GiaInputs::SplitOf(const ModelFile& model) const { return splits_.at(KeyOf(model)); }
+
+int64_t GiaInputs::NullsOf(const GiaFlags& flags) const {
+  return file.has_value() ? std::min(flags.null_n, file->size()) : flags.null_n;
+}
 
 std::vector<std::string> AskedExperiments(const GiaFlags& flags) {
   if (flags.all()) return MotifExperiments();

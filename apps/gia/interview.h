@@ -2,10 +2,14 @@
 #ifndef RB_APPS_GIA_INTERVIEW_H_
 #define RB_APPS_GIA_INTERVIEW_H_
 
+#include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
+#include <tuple>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "apps/common/flags.h"
 #include "apps/common/reporter.h"
@@ -42,11 +46,19 @@ std::vector<std::string> AskedExperiments(const GiaFlags& flags);
 // The settings with which they are made for a model of this length.
 ExperimentSettings SettingsOf(const GiaFlags& flags, int length, const std::string& motif, uint64_t id);
 
-// What all models share: real sequences, a null file.
+// What models share: real sequences, the splits with which they were trained, a null file.
 struct GiaInputs {
   std::optional<Dataset> dataset;
-  Split split;
   std::optional<Sequences> file;
+
+  absl::Status AddSplit(const ModelFile& model);       // of the data set
+  const Split& SplitOf(const ModelFile& model) const;  // of a model whose split was added
+  int64_t NullsOf(const GiaFlags& flags) const;        // null sequences that a model is asked with, before a filter
+
+ private:
+  using SplitKey = std::tuple<uint64_t, double, int64_t>;  // seed, valid_fraction, max_probes
+  static SplitKey KeyOf(const ModelFile& model);
+  std::map<SplitKey, Split> splits_;
 };
 
 // `name` is the model's in tables and messages.

@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "apps/common/json_integer.h"
 #include "apps/common/outputs.h"
 #include "engine/check.h"
 #include "model/model_file.h"
@@ -48,12 +49,14 @@ absl::StatusOr<std::pair<int64_t, GiaPart>> ParsePart(const nlohmann::json& json
                                                       size_t number, const std::string& path) {
   GiaPart part;
   int64_t index = 0;
+  const absl::Status fault = Fault(path, absl::StrCat("part ", number, " is not described as it should be"));
+  if (!GetInteger(json, "index", 0, &index) || !GetInteger(json, "nulls", 0, &part.nulls) ||
+      !GetInteger(json, "position", 0, &part.position)) {
+    return fault;
+  }
   try {
-    json.at("index").get_to(index);
     json.at("model").get_to(part.model);
-    json.at("nulls").get_to(part.nulls);
     json.at("trained_on").get_to(part.trained_on);
-    json.at("position").get_to(part.position);
     for (const nlohmann::json& of : json.at("answers")) {
       part.answers.push_back({of.at(0), of.at(1), of.at(2), of.at(3), 0, 0});
     }
@@ -62,7 +65,7 @@ absl::StatusOr<std::pair<int64_t, GiaPart>> ParsePart(const nlohmann::json& json
           {of.at("experiment").get<std::string>(), of.at("labels").get<std::vector<std::string>>(), {}});
     }
   } catch (const nlohmann::json::exception&) {
-    return Fault(path, absl::StrCat("part ", number, " is not described as it should be"));
+    return fault;
   }
   if (!CheckExperimentName(part.model).ok()) {
     return Fault(path, absl::StrCat("part ", number, " has a model's name that cannot be a file's"));

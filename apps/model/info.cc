@@ -60,6 +60,7 @@ Json BaselineJson(const Flags& flags, const ModelFile& model, const std::string&
                {"preset", std::string(PresetName(c.preset))},
                {"seed", c.seed},
                {"valid_fraction", c.valid_fraction},
+               {"max_probes", model.max_probes},
                {"best_metric", model.best_metric},
                {"transform", TransformJson(model.transform)},
                {"length", c.shape.length},
@@ -93,6 +94,7 @@ Json ModelJson(const Flags& flags, const ModelFile& model, const ParameterTable&
           {"seed", c.seed},
           {"replicate", c.replicate},
           {"valid_fraction", c.valid_fraction},
+          {"max_probes", model.max_probes},
           {"batch", c.batch},
           {"epochs", model.epochs},
           {"best_epoch", model.best_epoch},
@@ -113,14 +115,19 @@ std::string TransformText(const Transform& t) {
   return absl::StrCat(std::string(TransformName(t.kind)), " (", first, ", mean ", t.mean, ", sd ", t.sd, ")");
 }
 
+// Where training took a subset: a trial, not a result.
+std::string SubsetText(const ModelFile& model) {
+  return model.max_probes == 0 ? "" : absl::StrCat(", ", Grouped(model.max_probes), " of its training probes");
+}
+
 std::string BaselineInfo(const Flags& flags, const ModelFile& model, const std::string& sum) {
   const Baseline& b = model.baseline;
-  return absl::StrCat("file        ", flags.file, "\nsha256      ", sum, "\nexperiment  ", model.experiment,
-                      "\nmodel       ", BaselineText(b), "\npreset      ", std::string(PresetName(model.config.preset)),
-                      "\nseed        ", model.config.seed, "\nvalidation  Pearson ", Fixed(model.best_metric, 4),
-                      "\ntransform   ", TransformText(model.transform), "\ninput       ", model.config.shape.length,
-                      " positions, 4 channels\noutput      transformed binding score\nparameters  ",
-                      Grouped(ParametersOf(b)), "\n");
+  return absl::StrCat(
+      "file        ", flags.file, "\nsha256      ", sum, "\nexperiment  ", model.experiment, "\nmodel       ",
+      BaselineText(b), "\npreset      ", std::string(PresetName(model.config.preset)), "\nseed        ",
+      model.config.seed, SubsetText(model), "\nvalidation  Pearson ", Fixed(model.best_metric, 4), "\ntransform   ",
+      TransformText(model.transform), "\ninput       ", model.config.shape.length,
+      " positions, 4 channels\noutput      transformed binding score\nparameters  ", Grouped(ParametersOf(b)), "\n");
 }
 
 std::string ModelText(const Flags& flags, const ModelFile& model, const ParameterTable& table, const std::string& sum) {
@@ -129,10 +136,10 @@ std::string ModelText(const Flags& flags, const ModelFile& model, const Paramete
   const std::string dilations = absl::StrJoin(s.dilations, s.dilations + s.residual_layers, ", ");
   return absl::StrCat(
       "file        ", flags.file, "\nsha256      ", sum, "\nexperiment  ", model.experiment, "\npreset      ",
-      std::string(PresetName(c.preset)), "\nseed        ", c.seed, ", replicate ", c.replicate, "\nepochs      ",
-      model.epochs, ", best ", model.best_epoch, " (validation ", s.classification ? "AUROC " : "Pearson ",
-      Fixed(model.best_metric, 4), ")\ntransform   ", TransformText(model.transform), "\ninput       ", s.length,
-      " positions, ", s.channels(), " channels",
+      std::string(PresetName(c.preset)), "\nseed        ", c.seed, ", replicate ", c.replicate, SubsetText(model),
+      "\nepochs      ", model.epochs, ", best ", model.best_epoch, " (validation ",
+      s.classification ? "AUROC " : "Pearson ", Fixed(model.best_metric, 4), ")\ntransform   ",
+      TransformText(model.transform), "\ninput       ", s.length, " positions, ", s.channels(), " channels",
       s.structure > 0
           ? absl::StrCat(" (", s.structure == 2 ? "PU" : "PHIME", " structure, ", model.structure_source, ")")
           : "",

@@ -8,8 +8,21 @@
 #include "apps/common/text.h"
 #include "engine/check.h"
 #include "gia/statistics.h"
+#include "model/keras_import.h"
 
 namespace rb::apps {
+namespace {
+
+// What the numbers that a model predicts are.
+std::string ScaleOf(const ModelFile& model) {
+  const std::string preset(PresetName(model.config.preset));
+  if (model.config.shape.classification) return absl::StrCat("classification, preset ", preset);
+  const bool known = !model.extra.contains(kUnknownTransform);
+  const std::string transform = known ? std::string(TransformName(model.transform.kind)) : "unknown";
+  return absl::StrCat("regression, transform ", transform, ", preset ", preset);
+}
+
+}  // namespace
 
 PredictColumns ColumnsOf(const std::vector<LoadedModel>& models, bool ensemble) {
   std::map<std::string, std::vector<size_t>> by_experiment;
@@ -25,6 +38,21 @@ PredictColumns ColumnsOf(const std::vector<LoadedModel>& models, bool ensemble) 
     columns.members.push_back(ensemble ? same : std::vector<size_t>{m});
   }
   return columns;
+}
+
+absl::Status CheckMembers(const std::vector<LoadedModel>& models, const PredictColumns& columns) {
+  for (const std::vector<size_t>& members : columns.members) {
+    const LoadedModel& first = models[members.front()];
+    for (const size_t m : members) {
+      const std::string scale = ScaleOf(models[m].file), expected = ScaleOf(first.file);
+      if (scale == expected) continue;
+      return absl::FailedPreconditionError(absl::StrCat(models[m].path, " (", scale, ") and ", first.path, " (",
+                                                        expected,
+                                                        "): predict on different scales; expected models "
+                                                        "of one task, transform and preset for --ensemble"));
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status PredictTable::Header() {

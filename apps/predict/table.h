@@ -21,6 +21,9 @@ struct PredictColumns {
   bool ensemble = false;
 };
 PredictColumns ColumnsOf(const std::vector<LoadedModel>& models, bool ensemble);
+// Whether the members of each column may be averaged: FailedPrecondition naming two whose predictions are not on one
+// scale (another task, target transform or preset).
+absl::Status CheckMembers(const std::vector<LoadedModel>& models, const PredictColumns& columns);
 
 // Where rows go: to a file that stays open over blocks, or into a shard.
 struct PredictSink {

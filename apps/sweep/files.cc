@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "apps/common/json_integer.h"
 #include "apps/common/outputs.h"
 #include "apps/common/run_record.h"
 #include "apps/predict/metrics_table.h"
@@ -63,6 +64,7 @@ Json ToJson(const SweepResult& result, const std::string& experiment) {
 }
 
 absl::StatusOr<SweepResult> FromJson(const Json& json, const std::string& path) {
+  const absl::Status unreadable = absl::InvalidArgumentError(absl::StrCat(path, " cannot be read"));
   SweepResult result;
   try {
     json.at("id").get_to(result.id);
@@ -72,18 +74,19 @@ absl::StatusOr<SweepResult> FromJson(const Json& json, const std::string& path) 
       json.at("failure").get_to(result.failure);
       return result;
     }
-    json.at("epochs").get_to(result.epochs);
-    json.at("best_epoch").get_to(result.best_epoch);
+    if (!GetInteger(json, "epochs", 0, &result.epochs) || !GetInteger(json, "best_epoch", 0, &result.best_epoch)) {
+      return unreadable;
+    }
     result.best_metric = Number(json.at("best_metric"));
     json.at("model_sha256").get_to(result.model_sha256);
     json.at("history_sha256").get_to(result.history_sha256);
     result.tested = json.contains("test");
     if (!result.tested) return result;
     const Json& test = json.at("test");
-    test.at("n").get_to(result.test.n);
+    if (!GetInteger(test, "n", 0, &result.test.n)) return unreadable;
     for (const auto& [name, value] : MetricColumns(true)) result.test.*value = Number(test.at(name));
   } catch (const nlohmann::json::exception&) {
-    return absl::InvalidArgumentError(absl::StrCat(path, " cannot be read"));
+    return unreadable;
   }
   return result;
 }
@@ -110,21 +113,20 @@ std::string ShardsFolder(const SweepPlan& plan) { return JoinPath(plan.folder, "
 
 absl::StatusOr<ShardRecord> ParseShardRecord(const Json& json) {
   ShardRecord r;
+  if (!GetInteger(json, "of", 1, kMaxShards, &r.shard.count) ||
+      !GetInteger(json, "shard", 0, r.shard.count - 1, &r.shard.index) || !GetInteger(json, "pid", 0, &r.pid) ||
+      !GetInteger(json, "models", 0, &r.models) || !GetInteger(json, "finished", 0, &r.finished) ||
+      !GetInteger(json, "failed", 0, &r.failed) || !GetInteger(json, "trained", 0, &r.trained)) {
+    return absl::InvalidArgumentError("its numbers are not those of a shard");
+  }
   try {
-    json.at("shard").get_to(r.shard.index);
-    json.at("of").get_to(r.shard.count);
     json.at("state").get_to(r.state);
     json.at("host").get_to(r.host);
-    json.at("pid").get_to(r.pid);
     json.at("version").get_to(r.version);
     json.at("device").get_to(r.device);
     json.at("started").get_to(r.started);
     json.at("updated").get_to(r.updated);
     json.at("seconds").get_to(r.seconds);
-    json.at("models").get_to(r.models);
-    json.at("finished").get_to(r.finished);
-    json.at("failed").get_to(r.failed);
-    json.at("trained").get_to(r.trained);
     json.at("sequences_per_second").get_to(r.sequences_per_second);
   } catch (const nlohmann::json::exception& error) {
     return absl::InvalidArgumentError(error.what());

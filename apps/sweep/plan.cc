@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "apps/common/json_integer.h"
 #include "apps/common/outputs.h"
 #include "apps/common/run_record.h"
 #include "data/line_reader.h"
@@ -212,7 +213,7 @@ absl::StatusOr<SweepPlan> ReadPlan(const std::string& folder) {
   const nlohmann::json json = nlohmann::json::parse(text, nullptr, false);
   SweepPlan plan;
   plan.folder = folder;
-  size_t models = 0;
+  int64_t models = 0;
   std::string sum;
   try {
     if (json.at("format") != kFormat || json.at("format_version") != kFormatVersion) {
@@ -223,7 +224,7 @@ absl::StatusOr<SweepPlan> ReadPlan(const std::string& folder) {
       if (json.contains(name)) json.at(name).get_to(*value);
     }
     json.at("experiments").get_to(plan.experiments);
-    json.at("models").get_to(models);
+    if (!GetInteger(json, "models", 1, &models)) return Fault(path, "its number of models is none");
     json.at("manifest_sha256").get_to(sum);
   } catch (const nlohmann::json::exception&) {
     return Fault(path, "cannot be read as the plan of a sweep");
@@ -234,7 +235,7 @@ absl::StatusOr<SweepPlan> ReadPlan(const std::string& folder) {
   }
   RB_ASSIGN_OR_RETURN(LineReader lines, LineReader::Open(manifest));
   RB_RETURN_IF_ERROR(ManifestReader(std::move(lines)).Read(plan.models));
-  if (plan.models.size() != models || models == 0) return Fault(manifest, "has another number of models than planned");
+  if (std::ssize(plan.models) != models) return Fault(manifest, "has another number of models than planned");
   return plan;
 }
 

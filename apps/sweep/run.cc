@@ -66,6 +66,7 @@ class ShareRunner {
   friend class ShareObserver;
 
   absl::Status TakeLocks();
+  absl::Status CheckPlan();
   absl::Status ReadData();
   absl::Status CheckData();
   absl::StatusOr<std::vector<int64_t>> Unfinished();
@@ -149,7 +150,15 @@ absl::Status ShareRunner::TakeLocks() {
     reporter_.Say("warning", absl::StrCat("ATTENTION: the file system of ", plan_.folder,
                                           " has no locks; nothing keeps a shard from running twice"));
   }
-  return absl::OkStatus();
+  return CheckPlan();
+}
+
+// `sweep plan --overwrite` may have replaced the plan before its models were locked; from here on it cannot.
+absl::Status ShareRunner::CheckPlan() {
+  RB_ASSIGN_OR_RETURN(const SweepPlan now, ReadPlan(plan_.folder));
+  if (PlanText(now) == PlanText(plan_)) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      plan_.folder, ": its plan was replaced while this process began; expected it to be run again, with the new one"));
 }
 
 absl::Status ShareRunner::ReadData() {

@@ -1,6 +1,8 @@
 #include "apps/train/baselines.h"
 
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -10,8 +12,10 @@
 #include "apps/common/run_record.h"
 #include "apps/common/text.h"
 #include "apps/train/data.h"
+#include "apps/train/events.h"
 #include "apps/train/plan.h"
 #include "apps/train/report.h"
+#include "data/folder_lock.h"
 #include "data/writers.h"
 #include "engine/backend.h"
 #include "engine/check.h"
@@ -99,12 +103,25 @@ absl::StatusOr<ModelFile> TrainOne(const TrainFlags& flags, TrainJob& job, const
 }
 
 absl::Status CheckOutputs(const TrainFlags& flags, const std::vector<std::string>& experiments) {
-  std::vector<std::string> files = {JoinPath(flags.out, "metrics.tsv")};
+  std::vector<std::string> files = {MetricsPath(flags.out)};
   for (const std::string& name : experiments) {
     files.push_back(ModelPath(flags.out, name));
     files.push_back(HistoryPath(flags.out, name));
   }
   return RefuseExisting(files, flags.common.overwrite);
+}
+
+// One process at a time writes to the folder. What another run left of these models goes: from a network's checkpoints
+// `--resume` would put the network in the baseline's place.
+absl::StatusOr<FolderLock> TakeFolder(const TrainFlags& flags, const std::vector<PlannedModel>& models,
+                                      Reporter& reporter) {
+  RB_RETURN_IF_ERROR(MakeRunFolder(flags.out));
+  RB_ASSIGN_OR_RETURN(FolderLock lock, FolderLock::Take(flags.out));
+  if (!lock.note().empty()) reporter.Say("message", lock.note());
+  RB_RETURN_IF_ERROR(RemoveRun(flags.out, flags.out, models));
+  std::error_code error;
+  for (const PlannedModel& model : models) std::filesystem::remove(EventsPath(flags.out, model.folder), error);
+  return lock;
 }
 
 void Describe(const TrainFlags& flags, const TrainConfig& config, const std::vector<TrainJob>& jobs,
@@ -136,12 +153,13 @@ absl::Status TrainBaselines(const TrainFlags& flags, const Invocation& invocatio
   RB_ASSIGN_OR_RETURN(const Split split,
                       MakeTrainSplit(dataset, config.seed, config.valid_fraction, flags.max_probes, &all_train));
   RB_ASSIGN_OR_RETURN(const auto summary, SummarizeDataset(dataset, split, config.transform, config.preset));
-  RB_ASSIGN_OR_RETURN(std::vector<TrainJob> jobs,
-                      MakeTrainJobs(OneModelEach(config, dataset.experiments), dataset, split));
+  const std::vector<PlannedModel> models = OneModelEach(config, dataset.experiments);
+  RB_ASSIGN_OR_RETURN(std::vector<TrainJob> jobs, MakeTrainJobs(models, dataset, split));
   record.EndPhase("read");
   SayData(flags, dataset, split, all_train, summary, reporter);
   const auto machine = MakeCpuBackend<float>(pool);
   Describe(flags, config, jobs, machine->Describe(), pool.num_threads(), record);
+  RB_ASSIGN_OR_RETURN(const FolderLock lock, TakeFolder(flags, models, reporter));
 
   std::vector<Evaluation> tests;
   for (size_t i = 0; i < jobs.size(); ++i) {

@@ -59,6 +59,7 @@ absl::StatusOr<Split> MakeTrainSplit(const Dataset& dataset, uint64_t seed, doub
   if (all_train != nullptr) *all_train = split.train.size();
   if (max_probes > 0 && max_probes < static_cast<int64_t>(split.train.size())) {
     split.train = Subset(split.train, max_probes, seed);
+    split.max_probes = max_probes;
   }
   return split;
 }

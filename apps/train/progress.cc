@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -18,21 +19,35 @@ volatile sig_atomic_t received_signal = 0;
 // Ctrl-C, kill, and what a batch system sends some time before its limit (sbatch --signal=USR1@300).
 constexpr std::pair<int, const char*> kSignals[] = {{SIGINT, "SIGINT"}, {SIGTERM, "SIGTERM"}, {SIGUSR1, "SIGUSR1"}};
 
-void Receive(int signal) { received_signal = signal; }
+// What the signals did before the guard.
+struct sigaction before[std::size(kSignals)];
+
+// Only calls that are allowed in a signal handler.
+void PutBack() {
+  for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i].first, &before[i], nullptr);
+}
+
+// From now on all of them do what they did: a second signal ends the process, whichever of them it is.
+void Receive(int signal) {
+  received_signal = signal;
+  PutBack();
+}
 
 }  // namespace
 
 SignalGuard::SignalGuard() {
   received_signal = 0;
+  for (size_t i = 0; i < std::size(kSignals); ++i) sigaction(kSignals[i].first, nullptr, &before[i]);
   struct sigaction action {};
   action.sa_handler = Receive;
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  for (const auto& [number, name] : kSignals) sigaction(number, &action, nullptr);
+  for (const auto& [number, name] : kSignals) sigaddset(&action.sa_mask, number);  // none in the middle of another
+  for (size_t i = 0; i < std::size(kSignals); ++i) {
+    // A signal that whoever started the program ignores (nohup, a shell's `&`) stays ignored.
+    if (before[i].sa_handler != SIG_IGN) sigaction(kSignals[i].first, &action, nullptr);
+  }
 }
 
-SignalGuard::~SignalGuard() {
-  for (const auto& [number, name] : kSignals) signal(number, SIG_DFL);
-}
+SignalGuard::~SignalGuard() { PutBack(); }
 
 const char* SignalGuard::Received() {
   for (const auto& [number, name] : kSignals) {

@@ -35,11 +35,14 @@ class TrainReporter : public TrainObserver {
   int round_ = 0;
 };
 
-// While it lives, the first SIGINT, SIGTERM or SIGUSR1 only raises a flag; a second one ends the process as usual.
+// While it lives, the first SIGINT, SIGTERM or SIGUSR1 only raises a flag; a second one, of the three whichever, ends
+// the process as usual. One that was ignored before stays ignored. One guard at a time.
 class SignalGuard {
  public:
   SignalGuard();
   ~SignalGuard();
+  SignalGuard(const SignalGuard&) = delete;
+  SignalGuard& operator=(const SignalGuard&) = delete;
   static const char* Received();  // "SIGINT", "SIGTERM", "SIGUSR1", or null
   static int Number();            // of that signal, or 0
 };

@@ -3,12 +3,12 @@
 #include <cstdio>
 
 #include "absl/strings/str_cat.h"
-#include "apps/common/outputs.h"
 #include "apps/common/structure_flags.h"
 #include "apps/common/text.h"
 #include "apps/predict/metrics_table.h"
 #include "data/writers.h"
 #include "engine/check.h"
+#include "model/run_files.h"
 
 namespace rb::apps {
 
@@ -40,11 +40,11 @@ absl::Status WriteTests(const TrainFlags& flags, const std::vector<Evaluation>& 
   if (split.test.empty()) {
     reporter.Say("test", "no test probes (set B is empty): no test metrics");
   } else {
-    RB_RETURN_IF_ERROR(WriteFile(JoinPath(flags.out, "metrics.tsv"), MetricsTsv(tests, classification, names)));
+    RB_RETURN_IF_ERROR(WriteFile(MetricsPath(flags.out), MetricsTsv(tests, classification, names)));
     table = MetricsText(tests, classification, names);
   }
   record.EndPhase("test");
-  RB_RETURN_IF_ERROR(record.Write(JoinPath(flags.out, "run.json")));
+  RB_RETURN_IF_ERROR(record.Write(RecordPath(flags.out)));
   reporter.Say("done", absl::StrCat("models are in ", flags.out, "; test set:"));
   std::fputs(table.c_str(), stdout);
   return absl::OkStatus();

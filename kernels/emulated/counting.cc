@@ -81,8 +81,8 @@ class Counting::Impl : public Observer {
  public:
   void LaunchBegins(const void* kernel, const LaunchConfig& config) override {
     const auto known = std::find_if(all_.begin(), all_.end(), [&](const auto& c) { return c.kernel == kernel; });
-    if (known == all_.end()) all_.emplace_back().kernel = kernel;
-    now_ = known == all_.end() ? &all_.back() : &*known;
+    now_ = known == all_.end() ? &all_.emplace_back() : &*known;
+    now_->kernel = kernel;
     now_->block_threads = config.block.x * config.block.y * config.block.z;
     now_->shared_bytes = static_cast<unsigned>(config.shared);
     warps_of_block_ = (now_->block_threads + 31) / 32;

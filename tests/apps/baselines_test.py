@@ -1,4 +1,5 @@
 """Models that are no network: trained, evaluated beside networks, asked like them; what they refuse."""
+import fcntl
 import pathlib
 
 from cli import SMALL, check, equal, load_json, main, read, refuses, simulate, succeeds, table, test
@@ -132,6 +133,38 @@ def refusals():
         for kind in ("kmer", "pwm"):
             refuses(1, [fragment], "train", "--data", what, "--model", kind, "--out", "n")
     check(not pathlib.Path("n").exists(), "no folder of what cannot be trained")
+
+
+@test
+def in_a_network_s_folder():
+    simulate("sim", probes=600)
+    net = ("train", "--data", "sim", "--epochs", 2, "--out", "m", *SMALL, *QUIET)
+    kmer = ("train", "--data", "sim", "--model", "kmer", "--k", 2, "--out", "m", *QUIET)
+    succeeds(*net, "--tensorboard")
+    pathlib.Path("m/.lock").touch()
+    with open("m/.lock") as lock:  # as another process would that trains there
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = read("m/SIM00001/model.safetensors")
+        refuses(1, ["m: in use by"], *kmer, "--overwrite")
+        equal(read("m/SIM00001/model.safetensors") == before, True, "nothing is touched")
+    succeeds(*kmer, "--overwrite")
+    equal(sorted(p.name for p in pathlib.Path("m").rglob("*")), ["SIM00001", "history.tsv", "metrics.tsv", "model.safetensors", "run.json"],
+          "nothing of the network is left")
+    before = read("m/SIM00001/model.safetensors")
+    refuses(1, ["m/SIM00001/model.safetensors", "kmer", "--resume"], *net, "--resume")
+    equal(read("m/SIM00001/model.safetensors") == before, True, "the baseline is still there")
+    succeeds(*net, "--overwrite")
+    succeeds(*net, "--resume")
+
+
+@test
+def how_many_kmers():
+    simulate("sim", probes=600)
+    succeeds("train", "--data", "sim", "--model", "pwm", "--k", 3, "--top", 500, "--out", "m", *QUIET)
+    aligned = int(table("m/SIM00001/history.tsv")[0]["top"])
+    check(10 < aligned < 64, f"of 64 3-mers {aligned} stand out")
+    info, _ = succeeds("model", "info", "m/SIM00001/model.safetensors")
+    check(f"from {aligned} 3-mers" in info, f"model info: {info}")
 
 
 main()

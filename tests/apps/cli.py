@@ -8,6 +8,7 @@ import argparse
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import tempfile
@@ -99,6 +100,9 @@ def main():
     parser.add_argument("--binary", required=True)
     parser.add_argument("only", nargs="*", help="names of tests to run")
     arguments = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):  # a script's `&` has them ignored, which the program leaves so
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, signal.SIG_DFL)
     _state["binary"] = os.path.abspath(arguments.binary)
     home = os.getcwd()
     ran = 0

@@ -71,6 +71,23 @@ def replicates():
 
 
 @test
+def members_of_one_scale():
+    simulate("sim", probes=600)
+    quiet = ("--progress", "none")
+    for name, flags in (("log", ("--k", 1)), ("log2", ("--k", 2)), ("clip", ("--k", 1, "--transform", "clip")),
+                        ("published", ("--k", 1, "--preset", "published"))):
+        succeeds("train", "--data", "sim", "--model", "kmer", *flags, "--out", name, *quiet)
+    pathlib.Path("in.txt").write_text("ACGU" * 10 + "\n")
+    predict = ("predict", "--input", "in.txt", *quiet, "--models")
+    succeeds(*predict, "log", "log2", "--ensemble", "--out", "one.tsv")
+    for other, word in (("clip", "transform clip"), ("published", "preset published")):
+        refuses(1, ["log/SIM00001", f"{other}/SIM00001", "transform log", word, "--ensemble"], *predict, "log", "log2", other, "--ensemble")
+        refuses(1, [f"{other}/SIM00001"], *predict, "log", other, "--ensemble", "--out", "two.tsv", "--shard", "0/2")
+        succeeds(*predict, "log", other, "--out", f"{other}.tsv")  # a column each is no average
+    check(not pathlib.Path("two.tsv.shard-0-of-2.safetensors").exists(), "nothing is written")
+
+
+@test
 def windows_and_shards():
     simulate("sim", probes=600)
     quiet = ("--progress", "none")

@@ -101,7 +101,15 @@ def hostile_shards():
             m["parts"] = json.dumps(parts)
         return change
 
-    for what in (lambda m: m.update(of="0"), lambda m: m.update(of="-1"), lambda m: m.update(models="0"),
+    def number(key, value):
+        def change(m):
+            parts = json.loads(m["parts"])
+            parts[0][key] = 0
+            m["parts"] = json.dumps(parts).replace(f'"{key}": 0', f'"{key}": {value}', 1)
+        return change
+
+    numbers = [number(key, value) for key in ("index", "nulls", "position") for value in ("1e300", "-1", "18446744073709551615", "2.5", '"0"')]
+    for what in (*numbers, lambda m: m.update(of="0"), lambda m: m.update(of="-1"), lambda m: m.update(models="0"),
                  lambda m: m.update(shard="7"), lambda m: m.update(parts="[{}]"), lambda m: m.update(parts="7"),
                  lambda m: m.update(models="9"), name("../../out"), name("/out"), name("a\nb")):
         pathlib.Path(path).write_bytes(good)
@@ -111,6 +119,19 @@ def hostile_shards():
     pathlib.Path(path).write_bytes(good)
     shutil.copy(path, "s/gia-shard-again.safetensors")
     refuses(1, ["shard 0 is there twice"], *merge)
+
+
+def write_energies(path, value):
+    """A parameter set of `value` everywhere."""
+    entries = {"p": 8, "n": 31, "b": 5, "a": 5, "1": 1}
+    lines = ["tetraloop_bonus 0", "lxc37 107.856"]
+    for name, kinds in (("stack37", "pp"), ("hairpin37", "n"), ("bulge37", "n"), ("internal_loop37", "n"), ("mismatchI37", "pbb"),
+                        ("mismatchH37", "pbb"), ("dangle5_37", "pb"), ("dangle3_37", "pb"), ("int11_37", "ppbb"), ("int21_37", "ppbbb"),
+                        ("int22_37", "ppbbbb"), ("ML_BASE37", "1"), ("ML_closing37", "1"), ("ML_intern37", "1"), ("TerminalAU", "1"),
+                        ("MAX_NINIO", "1"), ("F_ninio37", "a")):
+        sizes = [entries[kind] for kind in kinds]
+        lines.append(" ".join(map(str, [name, len(sizes), *sizes, *[value] * math.prod(sizes)])))
+    pathlib.Path(path).write_text("\n".join(lines) + "\n")
 
 
 @test
@@ -133,6 +154,23 @@ def shards_know_their_inputs():
     succeeds(*ask, "--models", "m", "--out", "c", "--shard", "1/2", "--device", "emulated")
     refuses(1, ["another run"], *merge, "c")
     refuses(2, ["merge", "--models"], *merge, "c", "--models", "m")
+    # Energies are told apart by their values, wherever their file lies.
+    write_energies("one.par", 0)
+    write_energies("two.par", 10)
+    for out, first, second in (("d", (), ("--energy", "one.par")), ("e", ("--energy", "one.par"), ("--energy", "two.par"))):
+        succeeds(*ask, "--models", "m", "--out", out, "--shard", "0/2", *first)
+        succeeds(*ask, "--models", "m", "--out", out, "--shard", "1/2", *second)
+        refuses(1, ["another run"], *merge, out)
+    shutil.copy("one.par", "copy.par")
+    succeeds(*ask, "--models", "m", "--out", "e", "--shard", "1/2", "--energy", "copy.par", "--overwrite")
+    succeeds(*merge, "e", "--progress", "none")
+    equal([i["path"] for i in json.loads(read("e/run-shard-1-of-2.json"))["inputs"]][-1], "copy.par", "the file is an input")
+    pathlib.Path("in.txt").write_text("ACGU" * 10 + "\nUGCA\n")
+    predict = ("predict", "--models", "m/m2", "--input", "in.txt", "--out", "p.tsv", "--progress", "none")
+    succeeds(*predict, "--shard", "0/2", "--energy", "one.par")
+    shutil.copy("two.par", "one.par")  # the same name
+    succeeds(*predict, "--shard", "1/2", "--energy", "one.par")
+    refuses(1, ["another run"], "predict", "merge", "--out", "p.tsv")
 
 
 @test
@@ -207,6 +245,9 @@ def memory_is_asked_for_first():
     code, out, err = run("gia", "all", "--models", "m2", "--null-n", 50, "--k", 2, "--out", "g", "--progress", "plain")
     equal(code, 0, "exit code")
     check("1 model, 50 null sequences, 16 2-mers: 800 predictions" in err, f"the work is told: {err}")
+    pathlib.Path("null.fa").write_text(">n\n" + "ACGU" * 10 + "\n>o\n" + "UGCA" * 10 + "\n")
+    _, err = succeeds("gia", "kmer", "--models", "m2", "--null", "null.fa", "--k", 2, "--out", "f", "--progress", "plain")
+    check("1 model, 2 null sequences (all of null.fa), 16 2-mers: 32 predictions" in err, f"what is used is told: {err}")
     pathlib.Path("file").write_text("")
     refuses(1, ["file", "not a folder"], "gia", "kmer", "--models", "m2", "--out", "file/g")
 

@@ -107,6 +107,19 @@ def nulls_from_data():
 
 
 @test
+def each_model_has_its_own_split():
+    simulate("sim", experiments=2, probes=400)
+    settings = {"SIM00001": (), "SIM00002": ("--seed", 5, "--valid-fraction", 0.4)}
+    for name, flags in settings.items():
+        succeeds("train", "--data", "sim", "--experiment", name, *flags, "--epochs", 1, "--out", "m", *SMALL, "--progress", "none", "--overwrite")
+    ask = ("gia", "custom", "--embed", "ACG@17", "--null", "shuffle", "--data", "sim", "--null-n", 40, "--progress", "none", "--models")
+    succeeds(*ask, "m", "--out", "both")
+    for name in settings:
+        succeeds(*ask, f"m/{name}", "--out", name)
+        equal(table(f"{name}/effects.tsv"), [r for r in table("both/effects.tsv") if r["model"] == name], f"{name} alone and beside the other")
+
+
+@test
 def refusals():
     models()
     base = ("--models", "m", "--out", "x", "--null-n", 20, "--k", 2, "--progress", "none")

@@ -1,11 +1,14 @@
 """residualbind sweep when things go wrong: models that fail, data that change, damaged files; and the Slurm script."""
 import os
 import pathlib
+import re
 import shutil
 import signal
 import stat
 import subprocess
+import time
 
+import cli
 from cli import check, equal, load_json, main, read, refuses, run, simulate, succeeds, table, test
 from sweep_cases import SETTINGS, flip, merge, plan, results, same, status, sweep, wait_for
 
@@ -93,6 +96,10 @@ def damaged_files():
     folder = "p/models/SIM00002"
     size = len(read(f"{folder}/model.safetensors"))
 
+    def number(key, value):
+        path = pathlib.Path(f"{folder}/result.json")
+        path.write_text(re.sub(rf'"{key}": \d+', f'"{key}": {value}', path.read_text(), count=1))
+
     def drop_checkpoints():
         for path in pathlib.Path(folder).glob("checkpoint*"):
             path.unlink()
@@ -101,6 +108,7 @@ def damaged_files():
                  lambda: pathlib.Path(f"{folder}/model.safetensors").write_bytes(b""),
                  lambda: pathlib.Path(f"{folder}/model.safetensors").unlink(), lambda: flip(f"{folder}/history.tsv", 60),
                  lambda: pathlib.Path(f"{folder}/result.json").write_text("{"),
+                 lambda: number("epochs", "1e300"), lambda: number("best_epoch", "-1"), lambda: number("n", "1e300"),
                  lambda: shutil.copy("p/models/SIM00001/model.safetensors", f"{folder}/model.safetensors")):
         for checkpoints in (True, False):
             what()
@@ -127,6 +135,54 @@ def damaged_files():
     sweep("fresh")
     merge("fresh")
     same(results("p"), results("fresh"), "a plan in another plan's folder")
+
+
+@test
+def damaged_shard_records():
+    simulate("sim", probes=400)
+    plan("p")
+    sweep("p")
+    path = pathlib.Path("p/shards/0-of-1.json")
+    good = path.read_text()
+    equal(len(status("p", 0)["shards"]), 1, "shards that are heard of")
+    for key in ("shard", "of", "pid", "models", "finished", "failed", "trained"):
+        for value in ("1e300", "-1", "18446744073709551615", "0.5"):
+            path.write_text(re.sub(rf'"{key}": \d+', f'"{key}": {value}', good, count=1))
+            equal(status("p", 0)["shards"], [], f"{key} {value}: the record is left out")
+
+
+@test
+def a_plan_that_is_replaced_meanwhile():
+    simulate("sim", experiments=2, probes=400)
+    plan("p")
+    plan("other", "--seed", 5)
+    text, other = read("p/plan.json"), read("other/plan.json")
+    # A pipe in the plan's place: its reader waits for each of the texts, so that the second one comes in time.
+    os.remove("p/lock")
+    os.remove("p/plan.json")
+    os.mkfifo("p/plan.json")
+    process = subprocess.Popen(cli.command("sweep", "run", "--plan", "p", "--progress", "none"), stderr=subprocess.PIPE, text=True)
+
+    def give(content):
+        while process.poll() is None:
+            try:
+                pipe = os.open("p/plan.json", os.O_WRONLY | os.O_NONBLOCK)
+            except OSError:  # nobody reads yet
+                time.sleep(0.01)
+                continue
+            with open(pipe, "wb") as file:
+                file.write(content)
+            return
+
+    give(text)
+    while process.poll() is None and not pathlib.Path("p/lock").exists():  # the manifest has been read
+        time.sleep(0.01)
+    shutil.copy("other/manifest.tsv", "p/manifest.tsv")
+    give(other)
+    _, err = process.communicate(timeout=120)
+    equal(process.returncode, 1, f"exit code ({err})")
+    check("p: its plan was replaced" in err, f"what it says: {err}")
+    check(not pathlib.Path("p/models").exists(), "nothing is trained")
 
 
 @test

@@ -67,7 +67,7 @@ def hostile_plans():
         parts = json.loads(good["plan.json"])
         if seal:
             parts["manifest_sha256"] = hashlib.sha256(manifest).hexdigest()
-            parts["models"] = manifest.count(b"\n") - 1
+            parts["models"] = max(1, manifest.count(b"\n") - 1)
         pathlib.Path("p/plan.json").write_text(json.dumps(parts))
 
     text = good["manifest.tsv"].decode()
@@ -88,7 +88,8 @@ def hostile_plans():
         put(manifest)
         for command in ("run", "status", "merge", "slurm"):
             refuses(1, ["p/", *words], "sweep", command, "--plan", "p")
-    for broken in (b"", b"{}", b"[]", good["plan.json"][:-9], good["plan.json"].replace(b'"format_version": 1', b'"format_version": 2')):
+    for broken in (b"", b"{}", b"[]", good["plan.json"][:-9], good["plan.json"].replace(b'"format_version": 1', b'"format_version": 2'),
+                   *(good["plan.json"].replace(b'"models": 1', b'"models": ' + n) for n in (b"-1", b"1e300", b"1.0", b"0"))):
         pathlib.Path("p/manifest.tsv").write_bytes(good["manifest.tsv"])
         pathlib.Path("p/plan.json").write_bytes(broken)
         refuses(1, ["p/plan.json"], "sweep", "run", "--plan", "p")

@@ -110,6 +110,14 @@ def outputs_are_not_replaced_unasked():
     succeeds(*evaluate)
     refuses(1, ["e/metrics.tsv", "exists already"], *evaluate)
     succeeds(*evaluate, "--overwrite")
+    # What cannot be written is told before the work: here before the models and data, which are not there.
+    for arguments in (("evaluate", "--data", "none", "--models", "none", "--out", "file/metrics.tsv"),
+                      ("evaluate", "--data", "none", "--models", "none", "--out", "e2/metrics.tsv", "--predictions", "file/p.tsv"),
+                      ("ism", "--model", "none", "--input", "none", "--out", "file/x.npz"),
+                      ("ism", "--model", "none", "--input", "none", "--out", "x.npz", "--tsv", "file/x.tsv"),
+                      ("predict", "--models", "none", "--input", "none", "--out", "file/x.tsv", "--shard", "0/2"),
+                      ("prepare", "--data", "none", "--structure", "pu", "--out", "file/d.h5")):
+        refuses(1, ["file: is not a folder"], *arguments)
     refuses(2, ["structure", "pu"], "prepare", "--data", "sim", "--out", "d.h5", "--structure", "paired")
     check(not cli.pathlib.Path("d.h5").exists(), "no file of a refused prepare")
 

@@ -154,6 +154,14 @@ def presets_subsets_and_replicates():
     out, err = train("sim", "quick", "--max-probes", 100)
     check("ATTENTION" in err and "100 of" in err, "the subset is announced")
     equal(load_json("quick/run.json")["max_probes"], 100, "subset in run.json")
+    info, _ = succeeds("model", "info", "quick/SIM00001/model.safetensors")
+    check(", 100 of its training probes" in info, f"subset in model info: {info}")
+    train("sim", "whole", "--max-probes", 100000)
+    rows = {}
+    for name in ("quick", "whole"):
+        succeeds("evaluate", "--data", "sim", "--models", name, "--split", "train", "--predictions", f"{name}.tsv", "--progress", "none")
+        rows[name] = {int(r["row"]) for r in table(f"{name}.tsv")}
+    check(90 <= len(rows["quick"]) <= 100 and rows["quick"] < rows["whole"], "evaluated on the rows that it was trained on")
     succeeds("train", "--data", "sim", "--out", "published", "--preset", "published", "--epochs", 1)
     info, _ = succeeds("model", "info", "published/SIM00001/model.safetensors")
     for word in ("published", "dilations 1, 2, 4, 8", "216,321", "214,849"):

@@ -55,6 +55,44 @@ TEST(NpzReaderTest, ReadsWhatWasWritten) {
   ExpectEqual(ReadNpzArray(folder / "b.npz", "a").status().code(), StatusCode::kNotFound, "no such file");
 }
 
+// CRC-32 of zip archives [PKWARE APPNOTE], bit by bit.
+uint32_t Crc32(const std::string& bytes) {
+  uint32_t crc = ~0u;
+  for (const char byte : bytes) {
+    crc ^= static_cast<unsigned char>(byte);
+    for (int bit = 0; bit < 8; ++bit) crc = crc >> 1 ^ (crc & 1 ? 0xEDB88320u : 0u);
+  }
+  return ~crc;
+}
+
+// An archive of one array without values, whose header says `header` instead; its checksum is right.
+std::string WithHeader(const std::string& path, const std::string& header) {
+  const std::vector<NamedArray> arrays = {{"a", {0}, std::span<const float>()}};
+  EXPECT_TRUE(WriteNpz(path, arrays, {false}).ok());
+  std::string bytes = Slurp(path);
+  const size_t begin = bytes.find("\x93NUMPY"), central = bytes.rfind("PK\x01\x02");
+  const size_t text = begin + 10, size = static_cast<unsigned char>(bytes[begin + 8]);  // of the header, below 256
+  bytes.replace(text, size, header + std::string(size - header.size(), ' '));
+  const uint32_t crc = Crc32(bytes.substr(begin, 10 + size));
+  for (size_t i = 0; i < 4; ++i) bytes[central + 16 + i] = static_cast<char>(crc >> 8 * i);
+  return bytes;
+}
+
+TEST(NpzReaderTest, SizesThatWrapAround) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.npz";
+  const auto read = [&](const std::string& type, const std::string& shape) {
+    Spill(path, WithHeader(path, "{'descr': '" + type + "', 'fortran_order': False, 'shape': (" + shape + "), }"));
+    return ReadNpzArray(path, "a");
+  };
+  ExpectEqual(read("<f4", "0, 7").ok(), true, "a header like the writer's");
+  for (const char* shape : {"4, 4611686018427387904", "4294967296, 4294967296", "0, 4611686018427387904", "2"}) {
+    ExpectEqual(read("<f4", shape).status().code(), StatusCode::kInvalidArgument, shape);
+  }
+  ExpectEqual(read("<U1", "0").ok(), true, "texts");
+  ExpectEqual(read("<U4611686018427387905", "0").status().code(), StatusCode::kInvalidArgument, "letters of a text");
+}
+
 TEST(NpzReaderTest, DamageIsAnErrorOrHarmless) {
   const TemporaryFolder folder;
   const std::string path = folder / "a.npz", other = folder / "b.npz";

@@ -133,6 +133,28 @@ TEST(FitPwm, FindsAPlantedMotif) {
   }
 }
 
+// Of 64 3-mers few score above the mean where there is a motif: greater numbers than that come to the same matrix.
+TEST(FitPwm, TellsHowManyKmersItAligned) {
+  const Problem p = Planted();
+  const std::vector<WeightedSequence> kmers = KmerZScores(p.data(), 3);
+  const auto above =
+      std::count_if(kmers.begin(), kmers.end(), [](const WeightedSequence& kmer) { return kmer.weight > 0; });
+  ASSERT_GT(above, 10);
+  ASSERT_LT(above, 20);
+  PwmFitOptions options;
+  options.k = 3;
+  const auto fit = FitPwm(p.data(), options);
+  ASSERT_TRUE(fit.ok()) << fit.status();
+  std::vector<int> tops;
+  for (const PwmTrial& trial : fit->trials) tops.push_back(trial.top);
+  ExpectEqual(tops, std::vector<int>({10, static_cast<int>(above)}));
+  ExpectEqual(fit->model.top, tops[fit->best]);
+  options.tops = {500};
+  const auto all = FitPwm(p.data(), options);
+  ASSERT_TRUE(all.ok()) << all.status();
+  ExpectEqual(all->model.top, static_cast<int>(above));
+}
+
 // The line is the least-squares one: residuals of the training part add up to nothing, alone and times the score.
 TEST(FitPwm, LineIsLeastSquares) {
   const Problem p = Planted();

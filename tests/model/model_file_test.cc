@@ -65,6 +65,7 @@ ModelFile SmallModel() {
   model.epochs = 31;
   model.best_epoch = 6;
   model.best_metric = 0.1 + 0.2;
+  model.max_probes = 400;
   model.extra = {{"note", "kept"}};
   return model;
 }
@@ -74,7 +75,8 @@ bool Same(const ModelFile& a, const ModelFile& b) {
          a.transform.kind == b.transform.kind && a.transform.minimum == b.transform.minimum &&
          a.transform.clip == b.transform.clip && a.transform.mean == b.transform.mean &&
          a.transform.sd == b.transform.sd && a.profile == b.profile && a.parameters == b.parameters &&
-         a.epochs == b.epochs && a.best_epoch == b.best_epoch && a.best_metric == b.best_metric && a.extra == b.extra;
+         a.epochs == b.epochs && a.best_epoch == b.best_epoch && a.best_metric == b.best_metric &&
+         a.max_probes == b.max_probes && a.extra == b.extra;
 }
 
 TEST(SafeTensors, RoundTrip) {
@@ -201,6 +203,17 @@ TEST(ModelFile, RoundTrip) {
   ExpectEqual(test::ReadBytes(folder.path("m.safetensors")) == test::ReadBytes(folder.path("again.safetensors")), true);
 }
 
+// Models of all training probes have the bytes that they had before the number was recorded.
+TEST(ModelFile, AllTrainingProbesAreNotRecorded) {
+  ModelFile model = SmallModel();
+  model.max_probes = 0;
+  const SafeTensors content = ModelToSafeTensors(model);
+  ExpectEqual(content.metadata.contains("max_probes"), false);
+  const auto read = ModelFromSafeTensors(ParseSafeTensors(*SerializeSafeTensors(content), "m").value(), "m");
+  ASSERT_TRUE(read.ok()) << read.status();
+  ExpectEqual(read->max_probes, int64_t{0});
+}
+
 TEST(ModelFile, HeadIsTwoTensors) {
   const SafeTensors content = ModelToSafeTensors(SmallModel());
   ASSERT_NE(content.Find("head.weight"), nullptr);
@@ -234,7 +247,7 @@ TEST(ModelFile, InconsistentContentIsRefused) {
   };
   const SafeTensors good = ModelToSafeTensors(SmallModel());
   for (const auto& [key, value] : good.metadata) {
-    if (key == "note" || key == "task" || key == "version") continue;
+    if (key == "note" || key == "task" || key == "version" || key == "max_probes") continue;
     SafeTensors missing = good;
     missing.metadata.erase(key);
     expect_refused(missing, key.c_str(), "");
@@ -264,16 +277,18 @@ TEST(ModelFile, InconsistentContentIsRefused) {
     if (t.name == "embed.norm.variance") std::memcpy(t.bytes.data(), &negative, sizeof(negative));
   }
   expect_refused(variance, "negative variance", "embed.norm.variance");
-  for (const auto& [key, value] : std::map<std::string, std::string>{{"shape.filters", "64"},
-                                                                     {"shape.length", "512"},
-                                                                     {"shape.residual_layers", "2"},
-                                                                     {"shape.hidden", "4096"},
-                                                                     {"target.sd", "0"},
-                                                                     {"target.mean", "nan"},
-                                                                     {"target.kind", "cube"},
-                                                                     {"epochs", "1.5"},
-                                                                     {"format", "other"},
-                                                                     {"format_version", "2"}}) {
+  for (const auto& [key, value] : std::multimap<std::string, std::string>{{"shape.filters", "64"},
+                                                                          {"shape.length", "512"},
+                                                                          {"shape.residual_layers", "2"},
+                                                                          {"shape.hidden", "4096"},
+                                                                          {"target.sd", "0"},
+                                                                          {"target.mean", "nan"},
+                                                                          {"target.kind", "cube"},
+                                                                          {"epochs", "1.5"},
+                                                                          {"max_probes", "0"},
+                                                                          {"max_probes", "many"},
+                                                                          {"format", "other"},
+                                                                          {"format_version", "2"}}) {
     SafeTensors changed = good;
     changed.metadata[key] = value;
     expect_refused(changed, key.c_str(), "");

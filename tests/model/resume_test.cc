@@ -93,6 +93,36 @@ void ExpectSameRun(const std::string& whole, const std::vector<TrainResult>& exp
   }
 }
 
+// A run that begins anew and ends before its first epoch: what stood there before must not pass for its own.
+TEST(Resume, ANewRunLeavesNothingOfTheFormerOne) {
+  const test::TemporaryFolder folder;
+  const Dataset d = test::ToyDataset(130, 3);
+  TrainOptions options = Options(folder.path("run"));
+  const auto whole = TrainOn(options, d, nullptr);
+  ASSERT_TRUE(whole.ok()) << whole.status();
+  test::WriteBytes(MetricsPath(options.output), "of the former run");
+  test::WriteBytes(RecordPath(options.output), "of the former run");
+  test::WriteBytes(PreviousCheckpointPath(options.output, Names()[0]), "of the former run");
+  // Models that are not of the new run stay, and so does everything when the former run is gone on with.
+  options.models.pop_back();
+  for (const bool resume : {true, false}) {
+    options.resume = resume;
+    StopAt stop(1);
+    const auto cut = TrainOn(options, d, &stop);
+    if (!resume) ExpectEqual(cut.status().code(), absl::StatusCode::kCancelled);
+    for (const std::string& path : {MetricsPath(options.output), RecordPath(options.output)}) {
+      ExpectEqual(FileExists(path), resume, path);
+    }
+    for (const std::string& name : Names()) {
+      const bool kept = resume || name == Names().back();
+      for (const auto path_of : {ModelPath, HistoryPath, CheckpointPath}) {
+        ExpectEqual(FileExists(path_of(options.output, name)), kept, path_of(options.output, name));
+      }
+    }
+    ExpectEqual(FileExists(PreviousCheckpointPath(options.output, Names()[0])), resume);
+  }
+}
+
 TEST(Resume, FromEveryEpoch) {
   const test::TemporaryFolder folder;
   const Dataset d = test::ToyDataset(130, 3);
