@@ -96,15 +96,16 @@ absl::StatusOr<std::vector<std::string>> Table::Texts(const std::string& column)
 
 absl::StatusOr<Table> Table::Of(const std::string& column, std::string name) const {
   RB_ASSIGN_OR_RETURN(const std::vector<std::string> cells, Texts(column));
+  if (cells.empty()) return absl::NotFoundError(absl::StrCat(path_, ": has no rows; expected at least one"));
   const std::set<std::string> names(cells.begin(), cells.end());
   if (name.empty() && names.size() > 1) {
     return absl::InvalidArgumentError(absl::StrCat(path_, ": has ", names.size(), " in its column ", column,
                                                    "; expected --", column, " with one of ", Some(names)));
   }
-  if (name.empty() && !names.empty()) name = *names.begin();
+  if (name.empty()) name = *names.begin();
   if (names.count(name) == 0) {
-    return absl::NotFoundError(absl::StrCat(path_, ": has no ", column, " ", Quoted(name), "; expected ",
-                                            names.empty() ? "at least one row" : absl::StrCat("one of ", Some(names))));
+    return absl::NotFoundError(
+        absl::StrCat(path_, ": has no ", column, " ", Quoted(name), "; expected one of ", Some(names)));
   }
   std::vector<bool> keep;
   for (const std::string& cell : cells) keep.push_back(cell == name);

@@ -1,6 +1,7 @@
 #include "apps/train/flags.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -135,6 +136,17 @@ void AddWorkFlags(CLI::App& app, WorkFlags& flags) {
 
 namespace {
 
+// CLI11's own says "not in range 0 to" and then the 309 digits of the largest double.
+CLI::Validator Positive() {
+  return CLI::Validator(
+      [](std::string& text) {
+        double value = 0;
+        const bool good = absl::SimpleAtod(text, &value) && value > 0 && std::isfinite(value);
+        return good ? std::string() : absl::StrCat("Value ", text, " is not a number above 0");
+      },
+      "");
+}
+
 void AddShapeFlags(CLI::App& app, TrainFlags& f) {
   const auto size = [&](const char* name, std::optional<int>& flag, const char* text) {
     app.add_option(name, flag, text)->type_name("N")->group(kShapeGroup);
@@ -169,7 +181,7 @@ void AddScheduleFlags(CLI::App& app, TrainFlags& f) {
       ->group(group);
   app.add_option("--learning-rate", f.learning_rate, "of Adam at the start (0.001)")
       ->type_name("X")
-      ->check(CLI::PositiveNumber)
+      ->check(Positive())
       ->group(group);
   app.add_option("--decay", f.decay, "factor on the learning rate when validation stalls (0.3)")
       ->type_name("X")

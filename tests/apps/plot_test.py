@@ -230,7 +230,7 @@ def inputs_that_cannot_be_drawn():
     fails(["has 2 in its column model", "--model", "A, B"], "sites", EFFECTS + effect(model="A") + effect(model="B"))
     fails(["has no model 'C'", "A"], "sites", EFFECTS + effect(model="A"), "--model", "C")
     fails(["has no experiment 'sites'", "gc"], "sites", EFFECTS + effect(experiment="gc"))
-    fails(["has no model ''"], "sites", EFFECTS)
+    fails(["has no rows"], "sites", EFFECTS)
     fails(["nothing to draw"], "sites", EFFECTS + effect(x="", mean="nan"))
     fails(["has no motif"], "mutate", EFFECTS + effect(experiment="mutate"))
     fails(["no column 'se'"], "kmers", "kmer\teffect\nA\t1\n")

@@ -54,7 +54,7 @@ def wrong_flags():
         ((*train, "--residual-layers", "9"), ["--residual-layers", "9"]),
         ((*train, "--dropout-dense", "1.5"), ["--dropout-dense", "1.5"]),
         ((*train, "--resume", "--overwrite"), ["--resume", "--overwrite"]),
-        ((*train, "--learning-rate", "0"), ["--learning-rate"]),
+        ((*train, "--learning-rate", "0"), ["--learning-rate", "Value 0 is not a number above 0"]),
         (("simulate", "--out", "s", "--probes", "3"), ["--probes", "3"]),
         (("simulate", "--out", "s", "--min-width", "40", "--length", "30"), ["--min-width", "40", "30"]),
         (("predict", "--models", "m", "--input", "-", "--windows", "median"), ["--windows", "median"]),
